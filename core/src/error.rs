@@ -75,9 +75,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.source {
-            // `other` repeats its source as its message.
-            Some(source) if self.kind != ErrorKind::Other => write!(f, ": {source}"),
-            _ => Ok(()),
+            // A wrapped error is its own message.
+            Some(source) => {
+                let source = source.to_string();
+                if source == self.message { Ok(()) } else { write!(f, ": {source}") }
+            }
+            None => Ok(()),
         }
     }
 }
@@ -96,7 +99,11 @@ impl error::Error for Error {
 
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
-        Error { kind: ErrorKind::System, message: "system".into(), source: Some(Box::new(source)) }
+        Error {
+            kind: ErrorKind::System,
+            message: source.to_string(),
+            source: Some(Box::new(source)),
+        }
     }
 }
 

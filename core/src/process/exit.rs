@@ -1,0 +1,226 @@
+//! Flow 2, at its end: the account of how a process ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::wire::{Ended, How, Last, LastWords};
+
+/// The account of a process's end, told once.
+///
+/// Status, times and memory are the kernel's own, from the template, which is the process's parent
+/// (wait4(2)). Text comes from the process itself and is as true as its code is.
+#[derive(Debug, Clone)]
+pub struct Exit {
+    pid: u32,
+    entry: String,
+    cause: Cause,
+    /// As wait4(2) gives it; None when the template was not there to see it.
+    status: Option<i32>,
+    user: Duration,
+    system: Duration,
+    peak_kib: u64,
+    lived: Duration,
+    stderr: String,
+}
+
+/// Why a process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The entry returned.
+    Returned,
+    /// The entry returned an error, with this text.
+    Failed(String),
+    /// The entry panicked.
+    Panicked {
+        /// What the panic said.
+        message: String,
+        /// `file:line:column`, or nothing when the program has a panic hook of its own.
+        place: String,
+    },
+    /// The image has no entry of that name.
+    NoSuchEntry {
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// The program called exit(3) or _exit(2).
+    Exited(i32),
+    /// A signal killed it.
+    Killed {
+        /// The signal's number (signal(7)).
+        signal: i32,
+        /// Whether the kernel wrote a core file.
+        core_dumped: bool,
+    },
+    /// What the app sent could not be carried out; the text says what and why.
+    BadOrders(String),
+    /// The handle was dropped before `run`.
+    Dropped,
+    /// The template died, and its processes with it.
+    TemplateDied,
+}
+
+impl Exit {
+    pub(super) fn new(entry: &str, ended: &Ended<'_>) -> Self {
+        Exit {
+            pid: ended.pid,
+            entry: entry.into(),
+            cause: Cause::new(ended),
+            status: Some(ended.status),
+            user: Duration::from_micros(ended.user_us),
+            system: Duration::from_micros(ended.system_us),
+            peak_kib: ended.peak_kib,
+            lived: Duration::from_micros(ended.lived_us),
+            stderr: lossy(ended.stderr),
+        }
+    }
+
+    pub(super) fn with_template(entry: &str, pid: u32) -> Self {
+        Exit {
+            pid,
+            entry: entry.into(),
+            cause: Cause::TemplateDied,
+            status: None,
+            user: Duration::ZERO,
+            system: Duration::ZERO,
+            peak_kib: 0,
+            lived: Duration::ZERO,
+            stderr: String::new(),
+        }
+    }
+
+    /// The process id that it had.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// The name of the entry that it was to enter.
+    pub fn entry(&self) -> &str {
+        &self.entry
+    }
+
+    /// Why it ended.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// Tells whether the entry returned without an error, or exited with 0.
+    pub fn success(&self) -> bool {
+        matches!(self.cause, Cause::Returned | Cause::Exited(0))
+    }
+
+    /// The exit code; None when it was killed, or nobody was left to see it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status))
+    }
+
+    /// The number of the signal that killed it (signal(7)).
+    ///
+    /// With the template's death it is SIGKILL, as the kernel's parent-death signal (prctl(2)) is.
+    pub fn signal(&self) -> Option<i32> {
+        match self.cause {
+            Cause::Killed { signal, .. } => Some(signal),
+            Cause::TemplateDied => Some(Signal::KILL.as_raw()),
+            _ => None,
+        }
+    }
+
+    /// Processor time in its own code.
+    pub fn user_time(&self) -> Duration {
+        self.user
+    }
+
+    /// Processor time in the kernel for it.
+    pub fn system_time(&self) -> Duration {
+        self.system
+    }
+
+    /// The most memory that was resident at once, in KiB; shared memory counts.
+    pub fn peak_rss_kib(&self) -> u64 {
+        self.peak_kib
+    }
+
+    /// How long it lived, fork to reap.
+    pub fn lived(&self) -> Duration {
+        self.lived
+    }
+
+    /// The last lines that it wrote to its standard error, at most 4 KiB.
+    pub fn stderr(&self) -> &str {
+        &self.stderr
+    }
+}
+
+impl Cause {
+    fn new(ended: &Ended<'_>) -> Cause {
+        let signal = libc::WIFSIGNALED(ended.status).then(|| libc::WTERMSIG(ended.status));
+        let panic_aborts = signal == Some(libc::SIGABRT);
+        let last = LastWords::decode(ended.last_words).ok();
+        match (signal, last) {
+            // With `panic = "abort"` a panic's words come before the signal.
+            (Some(_), Some(last)) if panic_aborts && last.how == How::Panicked => panicked(last.text),
+            (Some(signal), _) => {
+                Cause::Killed { signal, core_dumped: libc::WCOREDUMP(ended.status) }
+            }
+            (None, last) => {
+                let code = libc::WEXITSTATUS(ended.status);
+                last.and_then(|last| Cause::told(code, last)).unwrap_or(Cause::Exited(code))
+            }
+        }
+    }
+
+    /// What the process said of itself, if its exit code agrees.
+    fn told(code: i32, last: Last<'_>) -> Option<Cause> {
+        let cause = match last.how {
+            How::Returned => Cause::Returned,
+            How::Failed => Cause::Failed(lossy(last.text)),
+            How::Panicked => panicked(last.text),
+            How::NotFound => {
+                Cause::NoSuchEntry { known: lossy(last.text).lines().map(String::from).collect() }
+            }
+            How::BadOrders => Cause::BadOrders(lossy(last.text)),
+            How::Dropped => Cause::Dropped,
+        };
+        (code == last.how.code()).then_some(cause)
+    }
+}
+
+fn panicked(text: &[u8]) -> Cause {
+    let text = lossy(text);
+    let (message, place) = text.split_once('\0').unwrap_or((&text, ""));
+    Cause::Panicked { message: message.into(), place: place.into() }
+}
+
+fn lossy(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "worker {} ({}) ", self.pid, self.entry)?;
+        match &self.cause {
+            Cause::Returned => f.write_str("returned"),
+            Cause::Failed(text) => write!(f, "failed: {text}"),
+            Cause::Panicked { message, place } if place.is_empty() => {
+                write!(f, "panicked: {message}")
+            }
+            Cause::Panicked { message, place } => write!(f, "panicked at {place}: {message}"),
+            Cause::NoSuchEntry { known } => {
+                write!(f, "found no such entry; there are: {}", known.join(", "))
+            }
+            Cause::Exited(code) => write!(f, "exited with {code}"),
+            Cause::Killed { signal, core_dumped } => {
+                let core = if *core_dumped { " (core dumped)" } else { "" };
+                match Signal::from_named_raw(*signal) {
+                    Some(name) => write!(f, "was killed by {name:?}{core}"),
+                    None => write!(f, "was killed by signal {signal}{core}"),
+                }
+            }
+            Cause::BadOrders(text) => write!(f, "could not follow its orders: {text}"),
+            Cause::Dropped => f.write_str("was dropped before it was run"),
+            Cause::TemplateDied => f.write_str("died with its template"),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! Flow 2: what one thread of the app and one template say to each other.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::job::Job;
+use super::state::{AppState, Observer};
+use super::template::{Template, WeakTemplate};
+use super::Exit;
+use crate::wire::{Message, Outbox, socket};
+use crate::{Error, ErrorKind, Interest, Io, Readiness, Result};
+
+/// Requests that a template has and has not answered. More wait in the app, where they hold no descriptor.
+const ASKED_MAX: usize = 64;
+
+thread_local! {
+    /// This thread's links, by the template's number.
+    static LINKS: RefCell<Links> = const { RefCell::new(Links { owner: None, links: BTreeMap::new() }) };
+}
+
+struct Links {
+    /// The process that made them: a fork of it must leave them alone.
+    owner: Option<Pid>,
+    links: BTreeMap<u64, Rc<Link>>,
+}
+
+/// This thread's end of a link to a template.
+pub(super) struct Link {
+    number: u64,
+    template: WeakTemplate,
+    /// For naming the template in errors.
+    pid: u32,
+    socket: Rc<OwnedFd>,
+    watcher: RefCell<Option<Io>>,
+    awaits_room: Cell<bool>,
+    outbox: RefCell<Outbox>,
+    jobs: RefCell<BTreeMap<u64, Rc<Job>>>,
+    /// Held back, in order; the template's handle lives at least as long.
+    waiting: RefCell<VecDeque<Waiting>>,
+    /// Requests without an answer.
+    asked: Cell<usize>,
+    next_id: Cell<u64>,
+    observer: Observer,
+    /// The app's state as last seen, and as the template last heard.
+    seen: RefCell<Option<Rc<Snapshot>>>,
+    told: RefCell<Option<Rc<Snapshot>>>,
+    /// No handle of the template is left: closed after the last process.
+    retired: Cell<bool>,
+    buffer: RefCell<Vec<u8>>,
+}
+
+struct Waiting {
+    job: Rc<Job>,
+    state: Rc<Snapshot>,
+    /// Keeps the template alive until it has been asked.
+    _template: Template,
+}
+
+struct Snapshot {
+    state: AppState,
+    directory: Option<Arc<OwnedFd>>,
+}
+
+impl Link {
+    /// This thread's link to a template, made on first need.
+    pub fn of(template: &Template) -> Result<Rc<Link>> {
+        let here = rustix::process::getpid();
+        let known = LINKS.with_borrow_mut(|links| {
+            if links.owner.is_some_and(|owner| owner != here) {
+                // Inherited through a fork: descriptors with these numbers are others by now.
+                std::mem::forget(std::mem::take(&mut links.links));
+            }
+            links.owner = Some(here);
+            links.links.get(&template.number()).cloned()
+        });
+        match known {
+            Some(link) => Ok(link),
+            None => Link::make(template),
+        }
+    }
+
+    fn make(template: &Template) -> Result<Rc<Link>> {
+        let link = Rc::new(Link {
+            number: template.number(),
+            template: template.downgrade(),
+            pid: template.pid(),
+            socket: Rc::new(template.connect()?),
+            watcher: RefCell::default(),
+            awaits_room: Cell::new(false),
+            outbox: RefCell::new(Outbox::for_link()),
+            jobs: RefCell::default(),
+            waiting: RefCell::default(),
+            asked: Cell::new(0),
+            next_id: Cell::new(1),
+            observer: Observer::new()?,
+            seen: RefCell::default(),
+            told: RefCell::default(),
+            retired: Cell::new(false),
+            buffer: RefCell::default(),
+        });
+        let weak = Rc::downgrade(&link);
+        let socket = Rc::clone(&link.socket);
+        let watcher = crate::queue().io(socket, Interest::READABLE, move |_, ready| {
+            if let Some(link) = weak.upgrade() {
+                link.ready(ready);
+            }
+        })?;
+        link.watcher.replace(Some(watcher));
+        LINKS.with_borrow_mut(|links| links.links.insert(link.number, Rc::clone(&link)));
+        Ok(link)
+    }
+
+    /// Asks for a process, now or when the template has answered others.
+    pub fn ask(
+        self: &Rc<Self>,
+        job: &Rc<Job>,
+        orders: Outbox,
+        template: Template,
+    ) -> Result<()> {
+        job.set_orders(orders);
+        let state = self.look()?;
+        let waiting = Waiting { job: Rc::clone(job), state, _template: template };
+        self.waiting.borrow_mut().push_back(waiting);
+        self.pump();
+        Ok(())
+    }
+
+    /// The app's state as of now; the same snapshot as before when nothing has changed.
+    fn look(&self) -> Result<Rc<Snapshot>> {
+        let state = self.observer.look()?;
+        let mut seen = self.seen.borrow_mut();
+        if let Some(last) = &*seen
+            && last.state == state
+        {
+            return Ok(Rc::clone(last));
+        }
+        let directory = AppState::open_directory().map(Arc::new);
+        let snapshot = Rc::new(Snapshot { state, directory });
+        *seen = Some(Rc::clone(&snapshot));
+        Ok(snapshot)
+    }
+
+    /// Asks for what waits, as far as the limit allows.
+    fn pump(self: &Rc<Self>) {
+        while self.asked.get() < ASKED_MAX {
+            let Some(next) = self.waiting.borrow_mut().pop_front() else { break };
+            match self.request(&next) {
+                Ok(()) => self.asked.set(self.asked.get() + 1),
+                // Descriptors come free when others have been answered.
+                Err(error) if self.asked.get() > 0 && is_shortage(&error) => {
+                    next.job.not_asked();
+                    self.waiting.borrow_mut().push_front(next);
+                    break;
+                }
+                Err(error) => next.job.fail_later(error),
+            }
+        }
+        self.flush();
+    }
+
+    fn request(&self, next: &Waiting) -> Result<()> {
+        let (near, far) = socket::process_pair()
+            .map_err(|error| Error::system("make a process's socket", error))?;
+        self.tell_state(&next.state)?;
+        let waiting = next
+            .job
+            .asked(near)
+            .map_err(|error| Error::system("write the orders of a process", error))?;
+        let id = self.next_id.replace(self.next_id.get() + 1);
+        self.jobs.borrow_mut().insert(id, Rc::clone(&next.job));
+        self.outbox.borrow_mut().push(&Message::Fork { waiting }, id, vec![Arc::new(far)])
+    }
+
+    fn tell_state(&self, state: &Rc<Snapshot>) -> Result<()> {
+        let mut told = self.told.borrow_mut();
+        if told.as_ref().is_some_and(|told| Rc::ptr_eq(told, state)) {
+            return Ok(());
+        }
+        let fds = state.directory.iter().cloned().collect();
+        self.outbox.borrow_mut().push(&Message::State(state.state.message()), 0, fds)?;
+        *told = Some(Rc::clone(state));
+        Ok(())
+    }
+
+    fn flush(self: &Rc<Self>) {
+        // A template that is gone is seen when its end is read.
+        let broken = self.outbox.borrow_mut().flush(&*self.socket).is_err();
+        let awaits_room = !broken && !self.outbox.borrow().is_empty();
+        if self.awaits_room.replace(awaits_room) != awaits_room {
+            let interest =
+                if awaits_room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+            if let Some(watcher) = &*self.watcher.borrow() {
+                // The descriptor is watched already, so nothing new is needed of the kernel.
+                let _ = watcher.set_interest(interest);
+            }
+        }
+    }
+
+    fn ready(self: &Rc<Self>, ready: Readiness) {
+        if ready.is_writable() {
+            self.flush();
+        }
+        let mut buffer = self.buffer.take();
+        let mut fds = Vec::new();
+        match socket::receive_message(&*self.socket, &mut buffer, &mut fds) {
+            Ok(Some((header, body))) => {
+                let heard = Message::decode(header, body)
+                    .and_then(|message| self.hear(header.id, message, fds.pop()));
+                if let Err(error) = heard {
+                    self.lost(&error.to_string());
+                }
+            }
+            Ok(None) => self.lost("it has ended"),
+            Err(error) if is(&error, Errno::AGAIN) => (),
+            // A pidfd was lost: the message came, the process can only not be signalled.
+            Err(error) if is(&error, Errno::MFILE) => (),
+            Err(error) => self.lost(&error.to_string()),
+        }
+        self.buffer.replace(buffer);
+    }
+
+    fn hear(self: &Rc<Self>, id: u64, message: Message<'_>, fd: Option<OwnedFd>) -> Result<()> {
+        match message {
+            Message::Retired => {
+                self.retired.set(true);
+                self.close_if_done();
+            }
+            Message::Started { pid } => {
+                let job = self.jobs.borrow().get(&id).cloned();
+                self.answered();
+                if let Some(job) = job {
+                    job.started(pid, fd);
+                }
+            }
+            Message::Refused { errno, what } => {
+                let job = self.jobs.borrow_mut().remove(&id);
+                self.answered();
+                if let Some(job) = job {
+                    job.fail(refused(self.pid, errno, what));
+                }
+                self.close_if_done();
+            }
+            Message::Ended(ended) => {
+                let job = self.jobs.borrow_mut().remove(&id);
+                if let Some(job) = job {
+                    job.ended(Exit::new(job.entry(), &ended));
+                }
+                self.close_if_done();
+            }
+            other => return Err(other.misplaced()),
+        }
+        Ok(())
+    }
+
+    fn answered(self: &Rc<Self>) {
+        self.asked.set(self.asked.get().saturating_sub(1));
+        if !self.waiting.borrow().is_empty() {
+            self.pump();
+        }
+    }
+
+    fn close_if_done(&self) {
+        if self.retired.get() && self.jobs.borrow().is_empty() {
+            self.close();
+        }
+    }
+
+    fn close(&self) {
+        let link = LINKS.with_borrow_mut(|links| links.links.remove(&self.number));
+        drop(self.watcher.take());
+        drop(link);
+    }
+
+    /// The template is gone: everything that was asked of it is settled.
+    fn lost(&self, why: &str) {
+        let error = || {
+            Error::new(ErrorKind::NoTemplate, format!("template {} is gone: {why}", self.pid))
+        };
+        self.close();
+        for job in std::mem::take(&mut *self.jobs.borrow_mut()).into_values() {
+            job.orphaned(error());
+        }
+        for waiting in self.waiting.take() {
+            waiting.job.fail_later(error());
+        }
+        // Where no handle is left, the last one has seen to it.
+        if let Some(template) = self.template.upgrade() {
+            template.reap();
+        }
+    }
+}
+
+fn refused(pid: u32, errno: i32, what: &[u8]) -> Error {
+    let what = String::from_utf8_lossy(what);
+    let message = format!("template {pid} could not make a process: {what} (errno {errno})");
+    Error::new(ErrorKind::NoProcess, message)
+}
+
+fn is(error: &Error, errno: Errno) -> bool {
+    error.io().and_then(Errno::from_io_error) == Some(errno)
+}
+
+fn is_shortage(error: &Error) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS].iter().any(|errno| is(error, *errno))
+}

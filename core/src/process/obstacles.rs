@@ -1,0 +1,104 @@
+//! Flow 2, before its beginning: what makes it too late to fork this program.
+
+use std::fs;
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use crate::{Error, ErrorKind, Result, queue, sys};
+
+/// Refuses when a fork of this process would copy something that does not survive it.
+///
+/// # Errors
+/// [`ErrorKind::TooLate`], naming threads, toolkit or descriptor, and what to do.
+pub(super) fn check() -> Result<()> {
+    let found: Vec<String> = [threads()?, toolkit().into_iter().collect(), descriptors()?].concat();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "too late to fork this program: {}; fork the template first thing in main",
+        found.join(", ")
+    );
+    Err(Error::new(ErrorKind::TooLate, message))
+}
+
+/// Threads other than this one, by name: a lock that one of them holds stays locked in the copy.
+fn threads() -> Result<Vec<String>> {
+    let me = rustix::thread::gettid().as_raw_nonzero().get().to_string();
+    let tasks = fs::read_dir("/proc/self/task")
+        .map_err(|error| Error::system("count the threads of this program", error))?;
+    let mut threads = Vec::new();
+    for task in tasks {
+        let task = task.map_err(|error| Error::system("count the threads of this program", error))?;
+        let id = task.file_name().to_string_lossy().into_owned();
+        if id != me {
+            // One that ends meanwhile has no name any more, and may still hold a lock.
+            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            threads.push(format!("thread {id} ({}) is running", name.trim_end()));
+        }
+    }
+    Ok(threads)
+}
+
+/// GLib's types and GTK: not safe to fork once initialised, which linking them alone does not do.
+fn toolkit() -> Option<String> {
+    if sys::toolkit::gtk_is_initialized() {
+        return Some("GTK is initialised".into());
+    }
+    sys::toolkit::glib_types_registered().then(|| "GLib is initialised (types are registered)".into())
+}
+
+/// Descriptors by which a loop or a display connection shows that it lives here.
+///
+/// Only those that are close-on-exec were made by this program; others may come from its parent.
+fn descriptors() -> Result<Vec<String>> {
+    let own = queue::own_descriptors();
+    let listing = |error| Error::system("list the descriptors of this program", error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd").map_err(listing)? {
+        let entry = entry.map_err(listing)?;
+        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
+            continue;
+        };
+        // The directory's own descriptor is gone by the time that it could be looked at.
+        let Ok(target) = fs::read_link(entry.path()) else { continue };
+        if !own.contains(&fd)
+            && is_close_on_exec(fd)
+            && let Some(what) = alive(&target, fd)
+        {
+            found.push(format!("descriptor {fd} is {what}"));
+        }
+    }
+    Ok(found)
+}
+
+fn alive(target: &Path, fd: RawFd) -> Option<&'static str> {
+    match target.to_str()? {
+        "anon_inode:[eventpoll]" => Some("an event loop's (epoll)"),
+        "anon_inode:[eventfd]" => Some("an event loop's wake-up (eventfd)"),
+        "anon_inode:[io_uring]" => Some("an io_uring"),
+        socket if socket.starts_with("socket:") => display(fd),
+        _ => None,
+    }
+}
+
+/// Tells a connection to an X or Wayland server by the name of its peer's socket (unix(7)).
+fn display(fd: RawFd) -> Option<&'static str> {
+    let peer = sys::descriptors::peer_name(fd)?;
+    let peer = String::from_utf8_lossy(&peer);
+    if peer.contains(".X11-unix/X") {
+        Some("a connection to an X server")
+    } else if peer.contains("/wayland-") {
+        Some("a connection to a Wayland server")
+    } else {
+        None
+    }
+}
+
+fn is_close_on_exec(fd: RawFd) -> bool {
+    // O_CLOEXEC is told in octal in the flags line of fdinfo (proc(5)).
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).unwrap_or_default();
+    let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok()).unwrap_or(0);
+    flags & libc::O_CLOEXEC as u32 != 0
+}

@@ -1,0 +1,83 @@
+//! Flow 2: what of the app's process-wide state a fresh process takes over.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
+
+use rustix::fs::{Mode, OFlags};
+
+use crate::wire::State;
+use crate::{Error, Result, sys};
+
+/// The app's environment, umask, locale and directory at one moment.
+#[derive(PartialEq, Eq)]
+pub(super) struct AppState {
+    environment: Vec<u8>,
+    umask: u32,
+    locale: CString,
+    /// Device and inode; None when it cannot be entered.
+    directory: Option<(u64, u64)>,
+}
+
+/// Looks at the state; keeps open what it looks at each time.
+pub(super) struct Observer {
+    /// /proc/self/status: the one place that tells the umask without changing it (Linux 4.7).
+    status: File,
+}
+
+impl Observer {
+    pub fn new() -> Result<Self> {
+        let status = File::open("/proc/self/status")
+            .map_err(|error| Error::system("open /proc/self/status", error))?;
+        Ok(Observer { status })
+    }
+
+    pub fn look(&self) -> Result<AppState> {
+        Ok(AppState {
+            environment: environment(),
+            umask: self.umask()?,
+            locale: sys::locale(),
+            directory: rustix::fs::stat(c".").ok().map(|stat| (stat.st_dev, stat.st_ino)),
+        })
+    }
+
+    fn umask(&self) -> Result<u32> {
+        let mut start = [0; 256];
+        let got = self
+            .status
+            .read_at(&mut start, 0)
+            .map_err(|error| Error::system("read /proc/self/status", error))?;
+        let lines = String::from_utf8_lossy(&start[..got]);
+        let umask = lines.lines().find_map(|line| line.strip_prefix("Umask:"));
+        // A /proc without it (gVisor) leaves what most systems have.
+        Ok(umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o022))
+    }
+}
+
+impl AppState {
+    pub fn message(&self) -> State<'_> {
+        State {
+            umask: self.umask,
+            locale: self.locale.to_bytes(),
+            environment: &self.environment,
+        }
+    }
+
+    /// Opens the directory itself: a name could lead elsewhere by the time it is followed.
+    pub fn open_directory() -> Option<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(c".", flags, Mode::empty()).ok()
+    }
+}
+
+fn environment() -> Vec<u8> {
+    let mut block = Vec::with_capacity(4096);
+    for (name, value) in std::env::vars_os() {
+        for part in [name.as_bytes(), b"=", value.as_bytes(), b"\0"] {
+            block.extend(part);
+        }
+    }
+    block
+}

@@ -1,0 +1,107 @@
+//! Flow 2: a template's end of a link, and the state of the app that came over it.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::epoll::EventFlags;
+use rustix::fs::Mode;
+
+use crate::wire::{Message, Outbox, State, socket};
+use crate::{Result, sys};
+
+/// One queue of the app, seen from the template.
+pub(super) struct Link {
+    socket: OwnedFd,
+    pub outbox: Outbox,
+    /// Whether epoll watches for room in the socket.
+    awaits_room: bool,
+    /// Kept between messages: its size is that of the longest.
+    pub buffer: Vec<u8>,
+    pub state: Inherited,
+}
+
+impl Link {
+    pub fn new(socket: OwnedFd) -> Self {
+        Link {
+            socket,
+            outbox: Outbox::for_link(),
+            awaits_room: false,
+            buffer: Vec::new(),
+            state: Inherited::default(),
+        }
+    }
+
+    /// Takes one message. None: the app has closed its end.
+    pub fn receive<'b>(
+        &mut self,
+        buffer: &'b mut Vec<u8>,
+        fds: &mut Vec<OwnedFd>,
+    ) -> Result<Option<(u64, Message<'b>)>> {
+        match socket::receive_message(&self.socket, buffer, fds)? {
+            Some((header, body)) => Ok(Some((header.id, Message::decode(header, body)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends what fits; tells when epoll must watch for something else from now on.
+    pub fn flush(&mut self) -> rustix::io::Result<Option<EventFlags>> {
+        self.outbox.flush(&self.socket)?;
+        let awaits_room = !self.outbox.is_empty();
+        if awaits_room == self.awaits_room {
+            return Ok(None);
+        }
+        self.awaits_room = awaits_room;
+        let out = if awaits_room { EventFlags::OUT } else { EventFlags::empty() };
+        Ok(Some(EventFlags::IN | out))
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// The app's environment, directory, umask and locale, as they were when it last said so.
+#[derive(Default)]
+pub(super) struct Inherited {
+    version: u64,
+    umask: Option<Mode>,
+    locale: CString,
+    environment: Vec<CString>,
+    directory: Option<OwnedFd>,
+}
+
+impl Inherited {
+    /// Which state this is, counted from 1; 0 is none.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub fn replace(&mut self, state: State<'_>, directory: Option<OwnedFd>) {
+        self.version += 1;
+        self.umask = Some(Mode::from_raw_mode(state.umask));
+        self.locale = CString::new(state.locale).unwrap_or_default();
+        self.environment = state
+            .environment
+            .split_inclusive(|octet| *octet == 0)
+            .filter_map(|string| CString::from_vec_with_nul(string.to_vec()).ok())
+            .collect();
+        self.directory = directory.or(self.directory.take());
+    }
+
+    /// Makes it this process's own, and so that of the children to come.
+    pub fn apply(&self) {
+        let Some(umask) = self.umask else { return };
+        rustix::process::umask(umask);
+        sys::replace_environment(self.environment.clone());
+        if *self.locale != *sys::locale() {
+            sys::set_locale(&self.locale);
+        }
+        sys::tzset();
+        if let Some(directory) = &self.directory {
+            // A directory that may no longer be entered leaves the last one, as it does the app.
+            let _ = rustix::process::fchdir(directory);
+        }
+    }
+}

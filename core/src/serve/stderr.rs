@@ -1,0 +1,133 @@
+//! Flow 2: standard error of workers, and the last words in it.
+//!
+//! A worker's descriptor 2 is a pipe in packet mode (pipe(2), `O_DIRECT`): the template reads it, keeps
+//! the end of it for the exit report and passes it on to its own standard error. Each worker has its
+//! own, so that none can speak for another.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use rustix::pipe::PipeFlags;
+
+use crate::wire::{How, LastWords};
+
+/// Octets of standard error that an exit report keeps.
+const TAIL: usize = 4096;
+
+/// The template's side of one worker's standard error.
+pub(super) struct Stderr {
+    pipe: OwnedFd,
+    /// At most 2 × [`TAIL`], so that cutting it is rare.
+    tail: Vec<u8>,
+    last_words: Vec<u8>,
+}
+
+/// What reading a pipe came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// Nothing more for now.
+    Dry,
+    /// Every writer is gone.
+    End,
+    /// The limit was reached first.
+    More,
+}
+
+impl Stderr {
+    /// Makes the pipe: the reader does not wait, the writer does.
+    pub fn new() -> io::Result<(Stderr, OwnedFd)> {
+        let (reader, writer) =
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
+        rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;
+        Ok((Stderr { pipe: reader, tail: Vec::new(), last_words: Vec::new() }, writer))
+    }
+
+    pub fn pipe(&self) -> impl AsFd + '_ {
+        &self.pipe
+    }
+
+    /// Reads at most `packets` packets.
+    pub fn read(&mut self, packets: usize) -> Read {
+        let mut packet = [0; LastWords::MAX];
+        for _ in 0..packets {
+            match rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut packet)) {
+                Ok(0) => return Read::End,
+                Ok(got) => self.take(&packet[..got]),
+                // Anything but "nothing there" cannot be mended by reading again.
+                Err(Errno::AGAIN) => return Read::Dry,
+                Err(_) => return Read::End,
+            }
+        }
+        Read::More
+    }
+
+    fn take(&mut self, packet: &[u8]) {
+        if let Some(message) = LastWords::strip(packet) {
+            self.last_words = message.to_vec();
+            return;
+        }
+        self.tail.extend(packet);
+        if self.tail.len() > 2 * TAIL {
+            self.tail.drain(..self.tail.len() - TAIL);
+        }
+        pass_on(packet);
+    }
+
+    pub fn last_words(&self) -> &[u8] {
+        &self.last_words
+    }
+
+    /// The last lines, whole but for the first when it is too long.
+    pub fn tail(&self) -> &[u8] {
+        let cut = &self.tail[self.tail.len().saturating_sub(TAIL)..];
+        let whole = cut.len() == self.tail.len();
+        match cut.iter().position(|octet| *octet == b'\n') {
+            Some(line) if !whole && line + 1 < cut.len() => &cut[line + 1..],
+            _ => cut,
+        }
+    }
+}
+
+/// Writes to the template's own standard error if that can be done now: a terminal that is stopped or a
+/// pipe that nobody reads must not hold the template. What does not fit is lost there, not in the report.
+fn pass_on(octets: &[u8]) {
+    let stderr = rustix::stdio::stderr();
+    let mut polled = [PollFd::new(&stderr, PollFlags::OUT)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    if rustix::event::poll(&mut polled, Some(&now)) == Ok(1)
+        && polled[0].revents().contains(PollFlags::OUT)
+    {
+        // At most PIPE_BUF octets, which a pipe that is writable takes whole. A reader that is gone is no
+        // concern of the template's.
+        let _ = rustix::io::write(stderr, octets);
+    }
+}
+
+/// The worker's side: descriptor 2 as it was at first.
+pub(super) struct Voice {
+    device: u64,
+    inode: u64,
+}
+
+impl Voice {
+    /// Remembers which file standard error is.
+    pub fn new() -> Option<Voice> {
+        let stat = rustix::fs::fstat(rustix::stdio::stderr()).ok()?;
+        Some(Voice { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Says how this process ends, unless the program has made its standard error something else.
+    pub fn say(&self, how: How, text: &[u8]) {
+        let same = Voice::new()
+            .is_some_and(|now| (now.device, now.inode) == (self.device, self.inode));
+        if same {
+            // The template may be gone; then so is everyone who would listen.
+            let _ = rustix::io::retry_on_intr(|| {
+                rustix::io::write(rustix::stdio::stderr(), &LastWords::encode(how, text))
+            });
+        }
+    }
+}

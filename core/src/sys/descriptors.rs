@@ -1,0 +1,80 @@
+//! Flow 2: which descriptors a template and a fresh process keep.
+//!
+//! # Safety
+//! Closing descriptors by number breaks whoever owns them. The callers are a template in its first
+//! moment and a process in its first moment: every owner there is either kept by name or never
+//! comes to run (or to be dropped) again, because neither process ever returns to the code that was
+//! forked.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+/// Moves `keep` to descriptors 3, 4, … in order, close-on-exec, and closes everything after them.
+///
+/// # Errors
+/// The kernel's; descriptors run out only when more are kept than the limit allows.
+pub(crate) fn keep_only<const N: usize>(keep: [OwnedFd; N]) -> std::io::Result<[OwnedFd; N]> {
+    let first = 3;
+    let beyond = first + N as RawFd;
+    // Out of the way of the places, so that no dup3 closes one that is still to be moved.
+    let away: Vec<RawFd> = keep
+        .into_iter()
+        .map(|fd| match fd.into_raw_fd() {
+            fd if fd < beyond && N > 1 => duplicate_above(fd, beyond),
+            fd => Ok(fd),
+        })
+        .collect::<Result<_, _>>()?;
+    for (place, fd) in (first..).zip(&away) {
+        if *fd != place {
+            // SAFETY: see the top: whatever was at `place` is never used again.
+            cvt(unsafe { libc::dup3(*fd, place, libc::O_CLOEXEC) })?;
+        }
+    }
+    // SAFETY: see the top. The call is made raw, because C libraries older than it lack the wrapper.
+    let closed = unsafe { libc::syscall(libc::SYS_close_range, beyond, u32::MAX, 0) };
+    if closed < 0 {
+        close_one_by_one(beyond)?;
+    }
+    // SAFETY: the places were filled above, and nobody else owns them.
+    Ok(std::array::from_fn(|n| unsafe { OwnedFd::from_raw_fd(first + n as RawFd) }))
+}
+
+/// Makes `fd` the process's descriptor `place` (0, 1 or 2), which stays open over exec.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn make_standard(fd: &OwnedFd, place: RawFd) -> std::io::Result<()> {
+    // SAFETY: see the top; 0, 1 and 2 have no Rust owner that closes them.
+    cvt(unsafe { libc::dup2(fd.as_raw_fd(), place) }).map(drop)
+}
+
+/// Gives the name of the socket that `fd` is connected to, if it is one of the Unix domain.
+pub(crate) fn peer_name(fd: RawFd) -> Option<Vec<u8>> {
+    // SAFETY: the descriptor is only asked, and one that was closed meanwhile answers EBADF.
+    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    let peer = rustix::net::getpeername(fd).ok()??;
+    let peer = rustix::net::SocketAddrUnix::try_from(peer).ok()?;
+    peer.path_bytes().or(peer.abstract_name()).map(<[u8]>::to_vec)
+}
+
+fn duplicate_above(fd: RawFd, beyond: RawFd) -> std::io::Result<RawFd> {
+    // SAFETY: makes a new descriptor and touches no other.
+    cvt(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, beyond) })
+}
+
+/// For kernels without close_range (before 5.9) and filters that refuse it.
+fn close_one_by_one(beyond: RawFd) -> std::io::Result<()> {
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|fd| *fd >= beyond)
+        .collect();
+    for fd in open {
+        // SAFETY: see the top. EBADF is the directory's own descriptor, closed by now.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
+}
+
+fn cvt(result: i32) -> std::io::Result<i32> {
+    if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,53 @@
+//! Flow 2: environment, locale and time zone of a template, as the app's were.
+//!
+//! # Safety
+//! The C library's state here is global and unguarded. The functions that change it are called by
+//! templates only, which have one thread.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char};
+
+unsafe extern "C" {
+    static mut environ: *const *const c_char;
+    #[link_name = "tzset"]
+    fn c_tzset();
+}
+
+/// Replaces the whole environment by `NAME=value` strings.
+///
+/// The C library's setenv would leak every old value; here the old block is freed when the next comes.
+pub(crate) fn replace_environment(strings: Vec<CString>) {
+    thread_local! {
+        static BLOCK: Cell<(Vec<CString>, Vec<*const c_char>)> = const { Cell::new((Vec::new(), Vec::new())) };
+    }
+    let mut pointers: Vec<*const c_char> = strings.iter().map(|string| string.as_ptr()).collect();
+    pointers.push(std::ptr::null());
+    // SAFETY: one thread. The array ends with a null pointer and, with the strings, lives in BLOCK until
+    // the next call has put another in its place; the thread never ends before the process does.
+    unsafe { environ = pointers.as_ptr() };
+    drop(BLOCK.replace((strings, pointers)));
+}
+
+/// Names the current locale of all categories, as setlocale(3) takes it back.
+pub(crate) fn locale() -> CString {
+    // SAFETY: with a null pointer setlocale only answers; the string is copied before any other call
+    // could change it. A program that changes its locale in another thread meanwhile has no defined
+    // locale to take over.
+    unsafe {
+        let name = libc::setlocale(libc::LC_ALL, std::ptr::null());
+        if name.is_null() { c"C".to_owned() } else { CStr::from_ptr(name).to_owned() }
+    }
+}
+
+/// Sets the locale of all categories; one that the system lacks changes nothing.
+pub(crate) fn set_locale(name: &CStr) {
+    // SAFETY: one thread; the string ends with a NUL.
+    unsafe { libc::setlocale(libc::LC_ALL, name.as_ptr()) };
+}
+
+/// Reads the time zone from the environment anew.
+pub(crate) fn tzset() {
+    // SAFETY: one thread.
+    unsafe { c_tzset() };
+}

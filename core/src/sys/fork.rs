@@ -1,0 +1,97 @@
+//! Flow 2: fork(2), wait4(2) and _exit(2).
+//!
+//! # Safety
+//! fork is sound in a program with one thread: no lock is held by a thread that the copy lacks. Its
+//! callers count threads first ([`crate::process`]) or are templates, which never start one.
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+/// Which side of a fork this is.
+pub(crate) enum Forked {
+    Child,
+    Parent(Pid),
+}
+
+/// Forks this process, through the C library: its atfork handlers run and its thread id stays true,
+/// as they do not after a raw clone(2).
+///
+/// # Errors
+/// `EAGAIN` and `ENOMEM` of fork(2).
+pub(crate) fn fork() -> rustix::io::Result<Forked> {
+    // SAFETY: the callers see to it that the process has one thread.
+    match unsafe { libc::fork() } {
+        0 => Ok(Forked::Child),
+        pid => positive(pid).map(Forked::Parent).ok_or_else(last_errno),
+    }
+}
+
+fn last_errno() -> rustix::io::Errno {
+    rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
+        .unwrap_or(rustix::io::Errno::INVAL)
+}
+
+fn positive(pid: i32) -> Option<Pid> {
+    if pid > 0 { Pid::from_raw(pid) } else { None }
+}
+
+/// A child that has ended, and what it used.
+pub(crate) struct Reaped {
+    pub pid: Pid,
+    /// As wait4(2) gives it.
+    pub status: i32,
+    pub user: Duration,
+    pub system: Duration,
+    pub peak_kib: u64,
+}
+
+/// Reaps one child that has ended, if there is one.
+pub(crate) fn reap() -> Option<Reaped> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both pointers are to memory of the right type, which outlives the call.
+    let pid = unsafe { libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr()) };
+    let pid = positive(pid)?;
+    // SAFETY: every bit pattern of rusage, zeros included, is valid.
+    let usage = unsafe { usage.assume_init() };
+    Some(Reaped {
+        pid,
+        status,
+        user: duration(usage.ru_utime),
+        system: duration(usage.ru_stime),
+        peak_kib: usage.ru_maxrss.max(0) as u64,
+    })
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    Duration::new(time.tv_sec.max(0) as u64, time.tv_usec.max(0) as u32 * 1000)
+}
+
+/// Leaves without destructors, exit handlers or stdio buffers of the program.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no precondition.
+    unsafe { libc::_exit(code) }
+}
+
+/// Has `handler` called with the exit code when the program calls exit(3), before any handler that is
+/// registered by now: those are the app's, and `handler` does not return.
+pub(crate) fn on_exit(handler: extern "C" fn(i32, *mut libc::c_void)) {
+    #[cfg(target_env = "gnu")]
+    {
+        unsafe extern "C" {
+            fn on_exit(
+                handler: extern "C" fn(i32, *mut libc::c_void),
+                argument: *mut libc::c_void,
+            ) -> i32;
+        }
+        // SAFETY: the handler is a function of the program and ignores its second argument. Failure
+        // (no memory) leaves the C library's own way of exiting.
+        unsafe { on_exit(handler, std::ptr::null_mut()) };
+    }
+    // Other C libraries have no way to learn the code in a handler; there exit(3) stays as it is.
+    #[cfg(not(target_env = "gnu"))]
+    let _ = handler;
+}

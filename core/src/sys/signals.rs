@@ -1,0 +1,50 @@
+//! Flow 2: the signal mask and handlers of templates and fresh processes.
+//!
+//! # Safety
+//! Only a template and a process that it has just forked come here: they have one thread and no handler
+//! that anyone waits for.
+#![allow(unsafe_code)]
+
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+
+/// Blocks SIGCHLD and gives a descriptor that is readable when a child has ended (signalfd(2)).
+///
+/// # Errors
+/// The kernel's, when descriptors run out.
+pub(crate) fn child_signals() -> std::io::Result<OwnedFd> {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set that the other calls read; all pointers are to it.
+    let fd = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
+        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+        libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    };
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: signalfd has just made it, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Empties the signal mask; with `handlers`, also gives every signal its default action.
+///
+/// SIGPIPE alone is ignored, as Rust's start-up leaves it and code written in Rust expects.
+pub(crate) fn default_signals(handlers: bool) {
+    if handlers {
+        for signal in 1..=libc::SIGRTMAX() {
+            let action =
+                if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
+            // SAFETY: the actions are constants. The C library refuses its own two signals, and the
+            // kernel SIGKILL and SIGSTOP: nothing to reset there.
+            unsafe { libc::signal(signal, action) };
+        }
+    }
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigemptyset initialises the set that sigprocmask reads.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
+    }
+}

@@ -1,0 +1,270 @@
+//! Flow 2: the messages, each with its code; the table in [`super`] in Rust.
+
+use super::codec::{Body, Fields, Header, garbage};
+use super::{BODY_MAX, HEADER};
+use crate::{Error, Result};
+
+/// A message without its descriptors; bodies borrow from the buffer that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Message<'a> {
+    Connect,
+    State(State<'a>),
+    Fork { waiting: u32 },
+    Spares { count: u32 },
+    Started { pid: u32 },
+    Refused { errno: i32, what: &'a [u8] },
+    Ended(Ended<'a>),
+    Retired,
+    Arg(&'a [u8]),
+    Fds,
+    Call { function: &'a [u8], args: Vec<&'a [u8]> },
+    Load { path: &'a [u8] },
+    Serve,
+    Run { entry: &'a [u8] },
+    Done,
+    Failed { text: &'a [u8] },
+}
+
+/// What a fresh process takes over from the app; its directory travels as a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State<'a> {
+    pub umask: u32,
+    /// As setlocale(LC_ALL, NULL) names it.
+    pub locale: &'a [u8],
+    /// `NAME=value` strings, each ended by a NUL.
+    pub environment: &'a [u8],
+}
+
+/// How a process ended, as its parent saw it (wait4(2)) and as it said itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended<'a> {
+    pub pid: u32,
+    /// The status as wait4(2) gives it.
+    pub status: i32,
+    pub user_us: u64,
+    pub system_us: u64,
+    pub peak_kib: u64,
+    pub lived_us: u64,
+    /// The process's own words, untrusted; empty when it left none.
+    pub last_words: &'a [u8],
+    /// The end of what it wrote to its standard error, untrusted.
+    pub stderr: &'a [u8],
+}
+
+/// How a process says that its function ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum How {
+    /// The entry returned.
+    Returned = 1,
+    /// The entry returned an error; the text is its message.
+    Failed = 2,
+    /// The entry panicked; the text is the message, a NUL and the place.
+    Panicked = 3,
+    /// There is no such entry; the text names those that exist, a line each.
+    NotFound = 4,
+    /// The orders made no sense or could not be carried out.
+    BadOrders = 5,
+    /// The app dropped the handle before `run`.
+    Dropped = 6,
+}
+
+/// The last words of a process as they stand in its pipe: a packet of at most [`LastWords::MAX`] octets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LastWords;
+
+/// Decoded last words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Last<'a> {
+    pub how: How,
+    pub text: &'a [u8],
+}
+
+impl How {
+    /// The exit code that goes with it: as a Rust program's after a panic, a shell's for what is not there.
+    pub fn code(self) -> i32 {
+        match self {
+            How::Returned | How::Dropped => 0,
+            How::Failed | How::BadOrders => 1,
+            How::Panicked => 101,
+            How::NotFound => 127,
+        }
+    }
+
+    fn from_code(code: u8) -> Result<How> {
+        use How::*;
+        [Returned, Failed, Panicked, NotFound, BadOrders, Dropped]
+            .into_iter()
+            .find(|how| *how as u8 == code)
+            .ok_or_else(|| garbage(format_args!("unknown ending {code}")))
+    }
+}
+
+impl LastWords {
+    /// PIPE_BUF (pipe(7)): what a pipe in packet mode keeps together.
+    pub const MAX: usize = 4096;
+    const CODE: u8 = 64;
+    /// In front of the packet, so that ordinary output of a program is not taken for last words.
+    const MARK: &[u8] = b"\0tine\0last\0words\0";
+
+    /// Writes the packet; a text too long for it loses its end.
+    pub fn encode(how: How, text: &[u8]) -> Vec<u8> {
+        let room = Self::MAX - Self::MARK.len() - HEADER - 1;
+        let text = &text[..text.len().min(room)];
+        let header =
+            Header { code: Self::CODE, long: false, fds: 0, len: 1 + text.len() as u32, id: 0 };
+        [Self::MARK, &header.encode(), &[how as u8], text].concat()
+    }
+
+    /// Tells whether a packet of standard error is last words; then gives the message in it.
+    pub fn strip(packet: &[u8]) -> Option<&[u8]> {
+        packet.strip_prefix(Self::MARK)
+    }
+
+    /// Reads what [`LastWords::strip`] gave.
+    pub fn decode(message: &[u8]) -> Result<Last<'_>> {
+        let (header, body) = message.split_first_chunk().ok_or_else(|| garbage("too short"))?;
+        if Header::decode(header)?.code != Self::CODE {
+            return Err(garbage("not last words"));
+        }
+        let mut fields = Fields::new(body);
+        Ok(Last { how: How::from_code(fields.u8()?)?, text: fields.rest() })
+    }
+}
+
+impl<'a> Message<'a> {
+    /// The code of [`Message::Arg`], whose body may lie in a file that is made once for many.
+    pub const ARG: u8 = 32;
+
+    fn code(&self) -> u8 {
+        match self {
+            Message::Connect => 1,
+            Message::State(_) => 2,
+            Message::Fork { .. } => 3,
+            Message::Spares { .. } => 4,
+            Message::Started { .. } => 16,
+            Message::Refused { .. } => 17,
+            Message::Ended(_) => 18,
+            Message::Retired => 19,
+            Message::Arg(_) => Self::ARG,
+            Message::Fds => 33,
+            Message::Call { .. } => 34,
+            Message::Load { .. } => 35,
+            Message::Serve => 36,
+            Message::Run { .. } => 37,
+            Message::Done => 48,
+            Message::Failed { .. } => 49,
+        }
+    }
+
+    /// Writes the whole message; `fds` is how many descriptors go with it.
+    ///
+    /// A body past [`BODY_MAX`](super::BODY_MAX) is given apart, to be put into a file that is one
+    /// descriptor more.
+    pub fn encode(&self, id: u64, fds: usize) -> (Vec<u8>, Option<Vec<u8>>) {
+        let mut octets = vec![0; HEADER];
+        self.body(&mut Body(&mut octets));
+        let len = octets.len() - HEADER;
+        let long = len > BODY_MAX;
+        let fds = (fds + usize::from(long)) as u16;
+        let header = Header { code: self.code(), long, fds, len: len as u32, id };
+        let body = long.then(|| octets.split_off(HEADER));
+        octets[..HEADER].copy_from_slice(&header.encode());
+        (octets, body)
+    }
+
+    fn body<'b, 'o>(&self, body: &'b mut Body<'o>) {
+        match self {
+            Message::State(state) => {
+                body.u32(state.umask).octets(state.locale).octets(state.environment)
+            }
+            Message::Fork { waiting: number }
+            | Message::Spares { count: number }
+            | Message::Started { pid: number } => body.u32(*number),
+            Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
+            Message::Ended(ended) => ended.encode(body),
+            Message::Call { function, args } => {
+                body.octets(function);
+                args.iter().fold(body, |body, arg| body.octets(arg))
+            }
+            Message::Arg(octets)
+            | Message::Load { path: octets }
+            | Message::Run { entry: octets }
+            | Message::Failed { text: octets } => body.rest(octets),
+            Message::Connect
+            | Message::Retired
+            | Message::Fds
+            | Message::Serve
+            | Message::Done => body,
+        };
+    }
+
+    /// Reads the body that came with `header`, whole.
+    pub fn decode(header: Header, body: &'a [u8]) -> Result<Message<'a>> {
+        let mut fields = Fields::new(body);
+        let message = match header.code {
+            1 => Message::Connect,
+            2 => Message::State(State {
+                umask: fields.u32()?,
+                locale: fields.octets()?,
+                environment: fields.octets()?,
+            }),
+            3 => Message::Fork { waiting: fields.u32()? },
+            4 => Message::Spares { count: fields.u32()? },
+            16 => Message::Started { pid: fields.u32()? },
+            17 => Message::Refused { errno: fields.u32()? as i32, what: fields.rest() },
+            18 => Message::Ended(Ended::decode(&mut fields)?),
+            19 => Message::Retired,
+            Self::ARG => Message::Arg(fields.rest()),
+            33 => Message::Fds,
+            34 => Message::Call { function: fields.octets()?, args: all(&mut fields)? },
+            35 => Message::Load { path: fields.rest() },
+            36 => Message::Serve,
+            37 => Message::Run { entry: fields.rest() },
+            48 => Message::Done,
+            49 => Message::Failed { text: fields.rest() },
+            code => return Err(garbage(format_args!("unknown code {code}"))),
+        };
+        fields.end()?;
+        Ok(message)
+    }
+
+    /// The error for a message that is known but has no business where it arrived.
+    pub fn misplaced(&self) -> Error {
+        garbage(format_args!("code {} does not belong there", self.code()))
+    }
+}
+
+fn all<'a>(fields: &mut Fields<'a>) -> Result<Vec<&'a [u8]>> {
+    let mut all = Vec::new();
+    while fields.end().is_err() {
+        all.push(fields.octets()?);
+    }
+    Ok(all)
+}
+
+impl<'a> Ended<'a> {
+    fn encode<'b, 'o>(&self, body: &'b mut Body<'o>) -> &'b mut Body<'o> {
+        body.u32(self.pid)
+            .u32(self.status as u32)
+            .u64(self.user_us)
+            .u64(self.system_us)
+            .u64(self.peak_kib)
+            .u64(self.lived_us)
+            .octets(self.last_words)
+            .octets(self.stderr)
+    }
+
+    fn decode(fields: &mut Fields<'a>) -> Result<Self> {
+        Ok(Ended {
+            pid: fields.u32()?,
+            status: fields.u32()? as i32,
+            user_us: fields.u64()?,
+            system_us: fields.u64()?,
+            peak_kib: fields.u64()?,
+            lived_us: fields.u64()?,
+            last_words: fields.octets()?,
+            stderr: fields.octets()?,
+        })
+    }
+}

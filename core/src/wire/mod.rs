@@ -1,0 +1,59 @@
+//! Flow 2, between the sides: what the app, a template and a fresh process say to each other.
+//!
+//! This module is the codec: bytes in, bytes out, no descriptor and no system call. [`socket`] puts
+//! it on sockets. Every message has a header of [`HEADER`] bytes, little-endian:
+//!
+//! | bytes | field |
+//! |---|---|
+//! | 0 | [`VERSION`] |
+//! | 1 | code, see below; [`LONG`] is set when the body lies in a file |
+//! | 2–3 | descriptors that travel with it |
+//! | 4–7 | length of the body |
+//! | 8–15 | id of the process that it is about, or 0 |
+//!
+//! and then the body; one past [`BODY_MAX`] lies in a sealed memfd, which travels as the message's last
+//! descriptor, so that neither side ever holds it in a socket. A string or blob in a body is its length in four bytes and its octets.
+//!
+//! | code | message | from → to | descriptors | body |
+//! |---|---|---|---|---|
+//! | 1 | `Connect` | app → template | a link | – |
+//! | 2 | `State` | app → template | the directory | environment, umask, locale |
+//! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it |
+//! | 4 | `Spares` | app → template | – | how many |
+//! | 16 | `Started` | template → app | a pidfd | pid |
+//! | 17 | `Refused` | template → app | – | errno, what was tried |
+//! | 18 | `Ended` | template → app | – | how, see [`Ended`] |
+//! | 19 | `Retired` | template → app | – | – |
+//! | 32 | `Arg` | app → process | – | the octets |
+//! | 33 | `Fds` | app → process | the descriptors | – |
+//! | 34 | `Call` | app → process | – | function, arguments |
+//! | 35 | `Load` | app → process | the shared object | its path |
+//! | 36 | `Serve` | app → process | a link | – |
+//! | 37 | `Run` | app → process | – | the entry's name |
+//! | 48 | `Done` | process → app | – | – |
+//! | 49 | `Failed` | process → app | – | the error's text |
+//! | 64 | `LastWords` | process → template | – | how its function ended, text |
+//!
+//! `Connect` … `Retired` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
+//! `Arg` … `Failed` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
+//! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error.
+
+mod codec;
+mod message;
+mod outbox;
+pub(crate) mod socket;
+
+pub(crate) use codec::Header;
+pub(crate) use message::{Ended, How, Last, LastWords, Message, State};
+pub(crate) use outbox::{Outbox, long_file};
+
+/// The first octet of every message; the sides are one program, so others are refused.
+pub(crate) const VERSION: u8 = 1;
+/// Octets of a message's header.
+pub(crate) const HEADER: usize = 16;
+/// The longest body that stands in its message: such a message fits a socket's default buffer.
+pub(crate) const BODY_MAX: usize = 64 * 1024;
+/// In a code: the body lies in a file.
+pub(crate) const LONG: u8 = 0x80;
+/// The most descriptors that one message takes: the kernel's SCM_MAX_FD (unix(7)).
+pub(crate) const FDS_MAX: usize = 253;

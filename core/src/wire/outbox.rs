@@ -1,0 +1,112 @@
+//! Flow 2: messages on their way into a socket that may be full.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::Errno;
+
+use super::{FDS_MAX, Header, Message, socket};
+use crate::{Error, Result};
+
+/// Messages that wait to be sent, in order.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    parcels: VecDeque<Parcel>,
+    /// Each message is a parcel of its own, for a link; else they are sent together.
+    boundaries: bool,
+}
+
+/// Octets that go out together, with the descriptors that travel with the first of them.
+#[derive(Default)]
+struct Parcel {
+    octets: Vec<u8>,
+    sent: usize,
+    fds: Vec<Arc<OwnedFd>>,
+}
+
+impl Outbox {
+    /// For a link: message boundaries are kept.
+    pub fn for_link() -> Self {
+        Outbox { parcels: VecDeque::new(), boundaries: true }
+    }
+
+    /// Appends a message and its descriptors.
+    ///
+    /// # Errors
+    /// When a long body's file cannot be made.
+    pub fn push(&mut self, message: &Message<'_>, id: u64, mut fds: Vec<Arc<OwnedFd>>) -> Result<()> {
+        let (octets, body) = message.encode(id, fds.len());
+        if let Some(body) = body {
+            fds.push(Arc::new(long_file(&body)?));
+        }
+        self.append(octets, fds);
+        Ok(())
+    }
+
+    /// Appends a message whose long body lies in a file already, so that copies share it.
+    pub fn push_long(&mut self, header: Header, file: Arc<OwnedFd>) {
+        debug_assert!(header.long && header.fds == 1);
+        self.append(header.encode().to_vec(), vec![file]);
+    }
+
+    fn append(&mut self, octets: Vec<u8>, fds: Vec<Arc<OwnedFd>>) {
+        match self.parcels.back_mut() {
+            Some(last)
+                if !self.boundaries && last.sent == 0 && last.fds.len() + fds.len() <= FDS_MAX =>
+            {
+                last.octets.extend(octets);
+                last.fds.extend(fds);
+            }
+            _ => self.parcels.push_back(Parcel { octets, sent: 0, fds }),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.parcels.is_empty()
+    }
+
+    /// Sends what the socket takes now; gives the octets sent.
+    ///
+    /// # Errors
+    /// The kernel's, but for a full socket.
+    pub fn flush(&mut self, socket: impl AsFd) -> rustix::io::Result<usize> {
+        let mut total = 0;
+        while let Some(parcel) = self.parcels.front_mut() {
+            let fds: Vec<BorrowedFd<'_>> = parcel.fds.iter().map(|fd| fd.as_fd()).collect();
+            match socket::send(&socket, &parcel.octets[parcel.sent..], &fds) {
+                Ok(sent) => {
+                    total += sent;
+                    parcel.sent += sent;
+                    parcel.fds.clear();
+                    if parcel.sent == parcel.octets.len() {
+                        self.parcels.pop_front();
+                    }
+                }
+                // Full; or too many descriptors are under way for this user (unix(7)): both pass.
+                Err(Errno::AGAIN | Errno::TOOMANYREFS) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// Puts octets into a memfd that nobody can change any more.
+///
+/// # Errors
+/// The kernel's, when memory or descriptors run out.
+pub(crate) fn long_file(octets: &[u8]) -> Result<OwnedFd> {
+    let what = |error: std::io::Error| Error::system("put a long argument into a memfd", error);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = File::from(
+        rustix::fs::memfd_create("tine-long", flags).map_err(|error| what(error.into()))?,
+    );
+    file.write_all(octets).map_err(what)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals).map_err(|error| what(error.into()))?;
+    Ok(file.into())
+}

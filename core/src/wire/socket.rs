@@ -1,0 +1,150 @@
+//! Flow 2: messages and their descriptors on sockets, sent and received whole.
+
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+
+use super::{BODY_MAX, FDS_MAX, HEADER, Header};
+use crate::{Error, ErrorKind, Result};
+
+/// Makes a link's two ends: message boundaries kept, close-on-exec.
+pub(crate) fn link_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    pair(SocketType::SEQPACKET, SocketFlags::CLOEXEC)
+}
+
+/// Makes a process's two ends: non-blocking both, until the process takes its own.
+pub(crate) fn process_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    pair(SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+}
+
+fn pair(kind: SocketType, flags: SocketFlags) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)
+}
+
+/// Sends octets and descriptors without waiting; gives how many octets were taken.
+///
+/// The descriptors travel with the first octet. A peer that is gone is `EPIPE`, never a signal.
+pub(crate) fn send(
+    socket: impl AsFd,
+    octets: &[u8],
+    fds: &[BorrowedFd<'_>],
+) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(fds));
+    }
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    rustix::io::retry_on_intr(|| {
+        rustix::net::sendmsg(&socket, &[IoSlice::new(octets)], &mut ancillary, flags)
+    })
+}
+
+/// Receives what one call gives; descriptors are appended to `fds`, close-on-exec.
+///
+/// # Errors
+/// The kernel's, and `EMFILE` when descriptors were lost because this process has too many.
+pub(crate) fn receive(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+    fds: &mut Vec<OwnedFd>,
+    flags: RecvFlags,
+) -> rustix::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let flags = flags | RecvFlags::CMSG_CLOEXEC;
+    let received = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)
+    })?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            fds.extend(rights);
+        }
+    }
+    if received.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(Errno::MFILE);
+    }
+    Ok(received.bytes)
+}
+
+/// Reads exactly `buffer`; false when the peer is gone instead of a first octet.
+pub(crate) fn receive_exact(
+    socket: impl AsFd,
+    mut buffer: &mut [u8],
+    fds: &mut Vec<OwnedFd>,
+) -> io::Result<bool> {
+    let wanted = buffer.len();
+    while !buffer.is_empty() {
+        match receive(&socket, buffer, fds, RecvFlags::empty())? {
+            0 if buffer.len() == wanted => return Ok(false),
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            got => buffer = &mut buffer[got..],
+        }
+    }
+    Ok(true)
+}
+
+/// Takes one message off a link without waiting. None: the peer is gone.
+///
+/// # Errors
+/// The kernel's (`EAGAIN` when nothing is there), and [`ErrorKind::Protocol`].
+pub(crate) fn receive_message<'b>(
+    link: impl AsFd,
+    buffer: &'b mut Vec<u8>,
+    fds: &mut Vec<OwnedFd>,
+) -> Result<Option<(Header, &'b [u8])>> {
+    buffer.resize(HEADER + BODY_MAX, 0);
+    let got = receive(link, buffer, fds, RecvFlags::DONTWAIT)?;
+    if got == 0 {
+        return Ok(None);
+    }
+    let (header, _) = buffer[..got].split_first_chunk().ok_or_else(|| short(got))?;
+    let header = Header::decode(header)?;
+    if HEADER + header.inline() != got || usize::from(header.fds) != fds.len() {
+        return Err(short(got));
+    }
+    if header.long {
+        let file = fds.pop().ok_or_else(|| short(got))?;
+        *buffer = read_long(file, header)?;
+        return Ok(Some((header, &buffer[..])));
+    }
+    Ok(Some((header, &buffer[HEADER..got])))
+}
+
+/// Reads a body that lies in a file.
+pub(crate) fn read_long(file: OwnedFd, header: Header) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    body.try_reserve_exact(header.len as usize)
+        .map_err(|_| Error::from(io::Error::from(io::ErrorKind::OutOfMemory)))?;
+    // The sender shares the file's offset and may read it again: only positions count.
+    let file = File::from(file);
+    PositionedRead { file: &file, at: 0 }.take(header.len.into()).read_to_end(&mut body)?;
+    if body.len() == header.len as usize { Ok(body) } else { Err(short(body.len())) }
+}
+
+struct PositionedRead<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl io::Read for PositionedRead<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = std::os::unix::fs::FileExt::read_at(self.file, buffer, self.at)?;
+        self.at += got as u64;
+        Ok(got)
+    }
+}
+
+fn short(got: usize) -> Error {
+    Error::new(
+        ErrorKind::Protocol,
+        format!("message on a command socket: {got} octets do not fit its header"),
+    )
+}
