@@ -2,13 +2,17 @@
 
 mod entry;
 mod error;
+mod process;
+mod queue;
 mod serve;
 mod sys;
 mod wire;
 
 pub use entry::{Entry, Outcome};
-pub use serve::{Item, Worker};
 pub use error::{Error, ErrorKind, Result};
+pub use process::{Cause, Exit, Process, Running, Template};
+pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, queue};
+pub use serve::{Item, Worker};
 
 /// What [`entry!`] expands to.
 #[doc(hidden)]

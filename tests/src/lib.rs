@@ -1,1 +1,81 @@
-//! x
+//! What all of tine's tests check: descriptors, zombies, and that nothing waits by the clock.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// What the process had when a test began. Tests of one program run side by side, so a program that
+/// uses this holds one test, or runs its tests one by one.
+#[derive(Debug)]
+pub struct Leaks {
+    descriptors: BTreeMap<String, String>,
+}
+
+impl Leaks {
+    /// Notes the open descriptors.
+    pub fn begin() -> Self {
+        Leaks { descriptors: descriptors() }
+    }
+
+    /// Asserts that no descriptor was left open since, and no child dead and unreaped.
+    ///
+    /// # Panics
+    /// When something leaked, naming it.
+    pub fn end(self) {
+        assert_eq!(self.descriptors, descriptors(), "descriptors before and after");
+        assert_eq!(zombies(), Vec::<String>::new(), "zombies");
+    }
+}
+
+/// The open descriptors of this process: number and what it names.
+///
+/// # Panics
+/// Where /proc is not mounted.
+pub fn descriptors() -> BTreeMap<String, String> {
+    let entries = fs::read_dir("/proc/self/fd").expect("/proc/self/fd");
+    let named = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let target = fs::read_link(&path).ok()?.to_string_lossy().into_owned();
+        Some((path.file_name()?.to_string_lossy().into_owned(), target))
+    });
+    // The listing's own descriptor is gone by the time it is read.
+    named.filter(|(_, target)| !target.starts_with("/proc/")).collect()
+}
+
+/// The children of this process that ended and were not reaped, as their lines in /proc.
+///
+/// # Panics
+/// Where /proc is not mounted.
+pub fn zombies() -> Vec<String> {
+    let entries = fs::read_dir("/proc").expect("/proc");
+    let stats =
+        entries.filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok());
+    let ours = std::process::id().to_string();
+    let is_zombie = |stat: &String| {
+        let fields =
+            stat.rsplit(')').next().map(|rest| rest.split_whitespace().collect::<Vec<_>>());
+        fields.is_some_and(|fields| fields.first() == Some(&"Z") && fields.get(1) == Some(&&*ours))
+    };
+    stats.filter(is_zombie).collect()
+}
+
+/// Tells whether a descriptor is readable within `timeout`, as `poll(2)` has it.
+///
+/// # Panics
+/// When poll fails.
+pub fn poll_readable(fd: impl AsFd, timeout: Duration) -> bool {
+    let fd = fd.as_fd();
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    let timeout = Timespec::try_from(timeout).expect("a timeout of this age");
+    poll(&mut fds, Some(&timeout)).expect("poll") > 0
+}
+
+/// Tells whether a descriptor is readable now.
+///
+/// # Panics
+/// When poll fails.
+pub fn readable(fd: impl AsFd) -> bool {
+    poll_readable(fd, Duration::ZERO)
+}

@@ -113,7 +113,9 @@ impl Exit {
 
     /// The exit code; None when it was killed, or nobody was left to see it.
     pub fn code(&self) -> Option<i32> {
-        self.status.filter(|status| libc::WIFEXITED(*status)).map(|status| libc::WEXITSTATUS(status))
+        self.status
+            .filter(|status| libc::WIFEXITED(*status))
+            .map(|status| libc::WEXITSTATUS(status))
     }
 
     /// The number of the signal that killed it (signal(7)).
@@ -160,7 +162,9 @@ impl Cause {
         let last = LastWords::decode(ended.last_words).ok();
         match (signal, last) {
             // With `panic = "abort"` a panic's words come before the signal.
-            (Some(_), Some(last)) if panic_aborts && last.how == How::Panicked => panicked(last.text),
+            (Some(_), Some(last)) if panic_aborts && last.how == How::Panicked => {
+                panicked(last.text)
+            }
             (Some(signal), _) => {
                 Cause::Killed { signal, core_dumped: libc::WCOREDUMP(ended.status) }
             }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use super::Exit;
 use super::job::Job;
 use super::state::{AppState, Observer};
 use super::template::{Template, WeakTemplate};
-use super::Exit;
 use crate::wire::{Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Readiness, Result};
 
@@ -117,12 +117,7 @@ impl Link {
     }
 
     /// Asks for a process, now or when the template has answered others.
-    pub fn ask(
-        self: &Rc<Self>,
-        job: &Rc<Job>,
-        orders: Outbox,
-        template: Template,
-    ) -> Result<()> {
+    pub fn ask(self: &Rc<Self>, job: &Rc<Job>, orders: Outbox, template: Template) -> Result<()> {
         job.set_orders(orders);
         let state = self.look()?;
         let waiting = Waiting { job: Rc::clone(job), state, _template: template };
@@ -193,8 +188,11 @@ impl Link {
         let broken = self.outbox.borrow_mut().flush(&*self.socket).is_err();
         let awaits_room = !broken && !self.outbox.borrow().is_empty();
         if self.awaits_room.replace(awaits_room) != awaits_room {
-            let interest =
-                if awaits_room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+            let interest = if awaits_room {
+                Interest::READABLE | Interest::WRITABLE
+            } else {
+                Interest::READABLE
+            };
             if let Some(watcher) = &*self.watcher.borrow() {
                 // The descriptor is watched already, so nothing new is needed of the kernel.
                 let _ = watcher.set_interest(interest);
@@ -279,9 +277,8 @@ impl Link {
 
     /// The template is gone: everything that was asked of it is settled.
     fn lost(&self, why: &str) {
-        let error = || {
-            Error::new(ErrorKind::NoTemplate, format!("template {} is gone: {why}", self.pid))
-        };
+        let error =
+            || Error::new(ErrorKind::NoTemplate, format!("template {} is gone: {why}", self.pid));
         self.close();
         for job in std::mem::take(&mut *self.jobs.borrow_mut()).into_values() {
             job.orphaned(error());

@@ -29,7 +29,8 @@ fn threads() -> Result<Vec<String>> {
         .map_err(|error| Error::system("count the threads of this program", error))?;
     let mut threads = Vec::new();
     for task in tasks {
-        let task = task.map_err(|error| Error::system("count the threads of this program", error))?;
+        let task =
+            task.map_err(|error| Error::system("count the threads of this program", error))?;
         let id = task.file_name().to_string_lossy().into_owned();
         if id != me {
             // One that ends meanwhile has no name any more, and may still hold a lock.
@@ -45,7 +46,8 @@ fn toolkit() -> Option<String> {
     if sys::toolkit::gtk_is_initialized() {
         return Some("GTK is initialised".into());
     }
-    sys::toolkit::glib_types_registered().then(|| "GLib is initialised (types are registered)".into())
+    sys::toolkit::glib_types_registered()
+        .then(|| "GLib is initialised (types are registered)".into())
 }
 
 /// Descriptors by which a loop or a display connection shows that it lives here.
@@ -57,7 +59,8 @@ fn descriptors() -> Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc/self/fd").map_err(listing)? {
         let entry = entry.map_err(listing)?;
-        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()) else {
+        let Some(fd) = entry.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok())
+        else {
             continue;
         };
         // The directory's own descriptor is gone by the time that it could be looked at.

@@ -46,7 +46,10 @@ enum Given {
     Fd(Arc<OwnedFd>),
     Arg(Arc<[u8]>),
     /// Too long for a message: its octets lie in a memfd, and no longer in the app's heap.
-    LongArg { file: Arc<OwnedFd>, len: u32 },
+    LongArg {
+        file: Arc<OwnedFd>,
+        len: u32,
+    },
 }
 
 impl Process {

@@ -58,11 +58,7 @@ impl Observer {
 
 impl AppState {
     pub fn message(&self) -> State<'_> {
-        State {
-            umask: self.umask,
-            locale: self.locale.to_bytes(),
-            environment: &self.environment,
-        }
+        State { umask: self.umask, locale: self.locale.to_bytes(), environment: &self.environment }
     }
 
     /// Opens the directory itself: a name could lead elsewhere by the time it is followed.

@@ -120,7 +120,8 @@ impl Template {
                 Err(rustix::io::Errno::AGAIN) => {
                     let mut room =
                         [rustix::event::PollFd::new(&*root, rustix::event::PollFlags::OUT)];
-                    rustix::event::poll(&mut room, None).map_err(|error| self.unreachable(error))?;
+                    rustix::event::poll(&mut room, None)
+                        .map_err(|error| self.unreachable(error))?;
                 }
                 Err(error) => return Err(self.unreachable(error)),
             }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-
 use super::worker::Item;
 use crate::wire::{BODY_MAX, HEADER, Header, Message, socket};
 use crate::{Error, ErrorKind, Result};
@@ -29,8 +28,7 @@ pub(super) struct Orders {
 impl Orders {
     /// Begins with the `waiting` octets that are known to lie in the socket already.
     pub fn new(socket: OwnedFd, waiting: usize, items: VecDeque<Item>) -> Result<Self> {
-        let mut orders =
-            Orders { socket, buffer: Vec::new(), at: 0, fds: VecDeque::new(), items };
+        let mut orders = Orders { socket, buffer: Vec::new(), at: 0, fds: VecDeque::new(), items };
         orders.fetch(waiting)?;
         Ok(orders)
     }

@@ -39,8 +39,7 @@ pub(super) enum Read {
 impl Stderr {
     /// Makes the pipe: the reader does not wait, the writer does.
     pub fn new() -> io::Result<(Stderr, OwnedFd)> {
-        let (reader, writer) =
-            rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
+        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
         rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;
         Ok((Stderr { pipe: reader, tail: Vec::new(), last_words: Vec::new() }, writer))
     }
@@ -121,8 +120,8 @@ impl Voice {
 
     /// Says how this process ends, unless the program has made its standard error something else.
     pub fn say(&self, how: How, text: &[u8]) {
-        let same = Voice::new()
-            .is_some_and(|now| (now.device, now.inode) == (self.device, self.inode));
+        let same =
+            Voice::new().is_some_and(|now| (now.device, now.inode) == (self.device, self.inode));
         if same {
             // The template may be gone; then so is everyone who would listen.
             let _ = rustix::io::retry_on_intr(|| {

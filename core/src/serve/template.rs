@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::io::Errno;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::child::Child;
@@ -184,12 +184,10 @@ impl Template {
         let mut fds = fds.into_iter();
         match (message, fds.next()) {
             (Message::Connect, Some(socket)) => self.connect(socket).is_ok(),
-            (Message::State(state), directory) => {
-                self.links.get_mut(&link).is_some_and(|link| {
-                    link.state.replace(state, directory);
-                    true
-                })
-            }
+            (Message::State(state), directory) => self.links.get_mut(&link).is_some_and(|link| {
+                link.state.replace(state, directory);
+                true
+            }),
             (Message::Fork { waiting }, Some(socket)) => {
                 if let Err(error) = self.fork(link, id, socket, waiting as usize) {
                     let errno = error.io().and_then(io::Error::raw_os_error).unwrap_or(0);
@@ -267,12 +265,8 @@ impl Template {
             Ok(None) => (),
             Ok(Some(interest)) => {
                 // The link is registered, and modifying needs no memory.
-                let _ = epoll::modify(
-                    &self.epoll,
-                    link.as_fd(),
-                    Token::Link(number).data(),
-                    interest,
-                );
+                let _ =
+                    epoll::modify(&self.epoll, link.as_fd(), Token::Link(number).data(), interest);
             }
             Err(_) => self.disconnect(number),
         }

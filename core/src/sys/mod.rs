@@ -1,15 +1,16 @@
 //! Under both flows: the only unsafe code, what the C library has and no safe crate binds.
 //!
 //! Each file allows `unsafe` for itself and says at its top what makes it sound. What a platform must
-//! provide is Linux 5.9 (close_range) and later: memfd, pidfd, epoll, signalfd.
+//! provide is Linux 5.11 (epoll_pwait2) and later: memfd, pidfd, close_range, signalfd.
 
+pub(crate) mod descriptors;
 mod environment;
+pub(crate) mod epoll;
 mod fork;
 mod signals;
+pub(crate) mod stamp;
+pub(crate) mod toolkit;
 
 pub(crate) use environment::{locale, replace_environment, set_locale, tzset};
 pub(crate) use fork::{Forked, Reaped, exit_now, fork, on_exit, reap};
 pub(crate) use signals::{child_signals, default_signals};
-
-pub(crate) mod descriptors;
-pub(crate) mod toolkit;

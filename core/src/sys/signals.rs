@@ -5,8 +5,8 @@
 //! that anyone waits for.
 #![allow(unsafe_code)]
 
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd, OwnedFd};
 
 /// Blocks SIGCHLD and gives a descriptor that is readable when a child has ended (signalfd(2)).
 ///
@@ -34,8 +34,7 @@ pub(crate) fn child_signals() -> std::io::Result<OwnedFd> {
 pub(crate) fn default_signals(handlers: bool) {
     if handlers {
         for signal in 1..=libc::SIGRTMAX() {
-            let action =
-                if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
+            let action = if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
             // SAFETY: the actions are constants. The C library refuses its own two signals, and the
             // kernel SIGKILL and SIGSTOP: nothing to reset there.
             unsafe { libc::signal(signal, action) };

@@ -191,11 +191,9 @@ impl<'a> Message<'a> {
             | Message::Load { path: octets }
             | Message::Run { entry: octets }
             | Message::Failed { text: octets } => body.rest(octets),
-            Message::Connect
-            | Message::Retired
-            | Message::Fds
-            | Message::Serve
-            | Message::Done => body,
+            Message::Connect | Message::Retired | Message::Fds | Message::Serve | Message::Done => {
+                body
+            }
         };
     }
 

@@ -38,7 +38,12 @@ impl Outbox {
     ///
     /// # Errors
     /// When a long body's file cannot be made.
-    pub fn push(&mut self, message: &Message<'_>, id: u64, mut fds: Vec<Arc<OwnedFd>>) -> Result<()> {
+    pub fn push(
+        &mut self,
+        message: &Message<'_>,
+        id: u64,
+        mut fds: Vec<Arc<OwnedFd>>,
+    ) -> Result<()> {
         let (octets, body) = message.encode(id, fds.len());
         if let Some(body) = body {
             fds.push(Arc::new(long_file(&body)?));

@@ -1,0 +1,219 @@
+//! Flow 1: the turn. What is due is looked for once, then run.
+//!
+//! ```text
+//!            fetch, collect                 run, run, …
+//!   Idle ───────────────────▶ Due is full ─────────────▶ Due is empty ──▶ Idle
+//!    ▲                            │ budget is over            ▲
+//!    └────────────────────────────┘ (the next dispatch goes on from here)
+//! ```
+//! What callbacks make while a turn runs is found by a later one. So none of timers, posts and
+//! descriptors can keep the others waiting for more than a turn, and no budget changes that.
+
+use super::due::Callback;
+use super::{Core, Queue, clock};
+use crate::{Error, ErrorKind, Result};
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+impl Queue {
+    /// Runs what is due, without waiting; gives the number of callbacks that ran.
+    ///
+    /// One call is one turn: each descriptor, timer and post that is ready when it begins.
+    ///
+    /// # Errors
+    /// The queue itself is broken or cannot be used here; it is not used up by it.
+    /// - [`Misuse`](ErrorKind::Misuse): called inside a callback of this queue.
+    /// - [`WrongProcess`](ErrorKind::WrongProcess): the queue was inherited through a fork.
+    /// - [`System`](ErrorKind::System): the kernel has no descriptors or memory left.
+    ///
+    /// # Panics
+    /// With the first panic of a callback, after the others of this turn have run. The queue can be
+    /// used as before; what panicked is still watched.
+    pub fn dispatch(&self) -> Result<usize> {
+        self.core.turn(Wait::No, None)
+    }
+
+    /// Runs what is due until `budget` is used up: at least one callback if there is one.
+    ///
+    /// What is left stays due, the descriptor stays readable, and the next call goes on where this
+    /// one stopped.
+    ///
+    /// # Errors
+    /// As [`dispatch`](Queue::dispatch).
+    ///
+    /// # Panics
+    /// As [`dispatch`](Queue::dispatch).
+    pub fn dispatch_for(&self, budget: Duration) -> Result<usize> {
+        self.core.turn(Wait::No, Some(budget))
+    }
+
+    /// The embedded loop: waits until something is due, up to `timeout`, and runs it.
+    ///
+    /// Gives the number of callbacks that ran: 0 when the time has passed, and now and then after a
+    /// signal. Without a timeout and without anything to wait for it waits for posts of other
+    /// threads.
+    ///
+    /// # Errors
+    /// As [`dispatch`](Queue::dispatch).
+    ///
+    /// # Panics
+    /// As [`dispatch`](Queue::dispatch).
+    pub fn turn(&self, timeout: Option<Duration>) -> Result<usize> {
+        self.core.turn(Wait::UpTo(timeout.map(clock::nanos)), None)
+    }
+
+    /// The embedded loop: turns until `done` says so. It is asked before each turn.
+    ///
+    /// # Errors
+    /// As [`dispatch`](Queue::dispatch).
+    ///
+    /// # Panics
+    /// As [`dispatch`](Queue::dispatch).
+    pub fn run_until(&self, mut done: impl FnMut() -> bool) -> Result<()> {
+        while !done() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a turn waits for something to be due, in nanoseconds.
+#[derive(Clone, Copy)]
+enum Wait {
+    No,
+    UpTo(Option<u64>),
+}
+
+/// The mark of a running turn; goes when it ends, however it ends.
+struct Running<'a>(&'a Cell<bool>);
+
+impl<'a> Running<'a> {
+    fn begin(mark: &'a Cell<bool>) -> Result<Self> {
+        if mark.replace(true) {
+            let message = "dispatch was called inside a callback of the same queue";
+            return Err(Error::new(ErrorKind::Misuse, message));
+        }
+        Ok(Running(mark))
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+impl Core {
+    fn turn(self: &Rc<Self>, wait: Wait, budget: Option<Duration>) -> Result<usize> {
+        self.check()?;
+        // A callback may drop the last handle.
+        let core = Rc::clone(self);
+        let running = Running::begin(&core.dispatching)?;
+        let collected = core.collect(wait);
+        let (count, caught) = core.run_due(budget);
+        drop(running);
+        core.changed();
+        caught.resume();
+        collected.map(|()| count)
+    }
+
+    /// Fills `due`, unless an earlier turn left some.
+    fn collect(&self, wait: Wait) -> Result<()> {
+        let mut due = self.due.borrow_mut();
+        if !due.is_empty() {
+            self.now.set(clock::read());
+            return Ok(());
+        }
+        let timeout = self.timeout(wait).map(clock::timespec);
+        let mut poller = self.poller.borrow_mut();
+        let fetched = poller.fetch(timeout.as_ref(), &mut due);
+        self.now.set(clock::read());
+        self.timers.borrow_mut().collect(self.now.get(), &mut due);
+        due.posts.append(&mut self.posts.borrow_mut());
+        let fetched = fetched.map_err(|errno| Error::system("wait for descriptors", errno))?;
+        if fetched.rung {
+            self.bell.collect(&mut due);
+        }
+        if fetched.stuck {
+            let renewed = poller.renew(&self.outer, self.hosted.get());
+            renewed.map_err(|errno| Error::system("renew the queue's epoll set", errno))?;
+        }
+        Ok(())
+    }
+
+    /// How many nanoseconds the kernel may wait for descriptors.
+    fn timeout(&self, wait: Wait) -> Option<u64> {
+        let Wait::UpTo(limit) = wait else { return Some(0) };
+        if !self.posts.borrow().is_empty() {
+            return Some(0);
+        }
+        let deadline = self.timers.borrow_mut().earliest();
+        let left = deadline.map(|deadline| deadline.saturating_sub(clock::read()));
+        left.into_iter().chain(limit).min()
+    }
+
+    /// Runs callbacks until none is left or the budget is used up.
+    fn run_due(&self, budget: Option<Duration>) -> (usize, Caught) {
+        let end = budget.map(|budget| self.now.get().saturating_add(clock::nanos(budget)));
+        let (mut count, mut caught) = (0, Caught(None));
+        loop {
+            let next = self.due.borrow_mut().pop();
+            let Some(callback) = next else { break };
+            count += usize::from(self.run(callback, &mut caught));
+            if count > 0 && end.is_some_and(|end| clock::read() >= end) {
+                break;
+            }
+        }
+        (count, caught)
+    }
+
+    /// Runs one callback, unless it was cancelled since it fell due.
+    fn run(&self, callback: Callback, caught: &mut Caught) -> bool {
+        match callback {
+            Callback::Post(post) => caught.run(post),
+            Callback::Timer(key, order) => {
+                let call = self.timers.borrow_mut().start(key, order, self.now.get());
+                let Some(mut call) = call else { return false };
+                caught.run(|| call.call());
+                let ended = self.timers.borrow_mut().finish(key, call);
+                caught.drop(ended);
+            }
+            Callback::Io(key, readiness) => {
+                let call = self.poller.borrow_mut().start(key, readiness);
+                let Some(mut call) = call else { return false };
+                caught.run(|| call.call(readiness));
+                let ended = self.poller.borrow_mut().finish(key, call);
+                caught.drop(ended);
+            }
+        }
+        true
+    }
+}
+
+/// The first panic of a turn, kept until its other callbacks have run.
+struct Caught(Option<Box<dyn Any + Send>>);
+
+impl Caught {
+    fn run(&mut self, callback: impl FnOnce()) {
+        // What a callback leaves behind when it panics is its own; the queue lent it nothing.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(callback)) {
+            self.0.get_or_insert(panic);
+        }
+    }
+
+    /// Drops what belongs to the user, whose destructors may panic too.
+    fn drop<T>(&mut self, ended: Option<T>) {
+        if let Some(ended) = ended {
+            self.run(|| drop(ended));
+        }
+    }
+
+    fn resume(self) {
+        if let Some(panic) = self.0 {
+            resume_unwind(panic);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Flow 1: what a turn has found to do and not yet done.
+
+use super::io::Readiness;
+use super::slab::Key;
+use super::timers::Order;
+use std::collections::VecDeque;
+
+/// A callback that is to run.
+pub(super) enum Callback {
+    Timer(Key, Order),
+    Post(Box<dyn FnOnce()>),
+    Io(Key, Readiness),
+}
+
+/// The rest of a turn. Timers run first, then posts, then io watchers.
+#[derive(Default)]
+pub(super) struct Due {
+    pub(super) timers: VecDeque<(Key, Order)>,
+    pub(super) posts: VecDeque<Box<dyn FnOnce()>>,
+    pub(super) io: VecDeque<(Key, Readiness)>,
+}
+
+impl Due {
+    pub(super) fn is_empty(&self) -> bool {
+        self.timers.is_empty() && self.posts.is_empty() && self.io.is_empty()
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Callback> {
+        if let Some((key, order)) = self.timers.pop_front() {
+            Some(Callback::Timer(key, order))
+        } else if let Some(post) = self.posts.pop_front() {
+            Some(Callback::Post(post))
+        } else {
+            self.io.pop_front().map(|(key, readiness)| Callback::Io(key, readiness))
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Flow 1: callbacks that no event asks for: from this thread, and from any other.
+
+use super::Queue;
+use super::due::Due;
+use super::own::Own;
+use crate::sys::stamp::stamp;
+use rustix::event::{EventfdFlags, eventfd};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{error, fmt};
+
+/// The part of a queue that other threads know: an eventfd, and what they posted.
+pub(super) struct Bell {
+    pub(super) eventfd: Own<OwnedFd>,
+    sent: Mutex<Sent>,
+    stamp: u32,
+}
+
+#[derive(Default)]
+struct Sent {
+    posts: Vec<Box<dyn FnOnce() + Send>>,
+    /// The bell was rung for these posts; one ring is enough for all.
+    rung: bool,
+    closed: bool,
+}
+
+impl Bell {
+    pub(super) fn new() -> rustix::io::Result<Self> {
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Bell { eventfd: Own::new(eventfd), sent: Mutex::default(), stamp: stamp() })
+    }
+
+    fn ring(&self) {
+        // It can fail only when 2^64 - 2 rings were never heard.
+        let _full = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+    }
+
+    /// Moves what other threads posted to `due`.
+    pub(super) fn collect(&self, due: &mut Due) {
+        let mut sent = self.sent();
+        sent.rung = false;
+        for post in sent.posts.drain(..) {
+            due.posts.push_back(post);
+        }
+    }
+
+    /// Refuses posts from now on. Those that came too late are the caller's to drop.
+    pub(super) fn close(&self) -> Vec<Box<dyn FnOnce() + Send>> {
+        let mut sent = self.sent();
+        sent.closed = true;
+        std::mem::take(&mut sent.posts)
+    }
+
+    fn sent(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Posts callbacks to a queue from any thread.
+#[derive(Clone)]
+pub struct Poster(Arc<Bell>);
+
+impl Poster {
+    /// Runs `callback` in a later turn of the queue, on the queue's thread.
+    ///
+    /// Callbacks posted by one thread run in that order.
+    ///
+    /// # Errors
+    /// [`Closed`] gives the callback back: the queue is gone, or belongs to a process that this one
+    /// was forked from.
+    pub fn post<F: FnOnce() + Send + 'static>(&self, callback: F) -> Result<(), Closed<F>> {
+        let mut sent = self.0.sent();
+        if sent.closed || self.0.stamp != stamp() {
+            return Err(Closed(callback));
+        }
+        sent.posts.push(Box::new(callback));
+        let rung = std::mem::replace(&mut sent.rung, true);
+        drop(sent);
+        if !rung {
+            self.0.ring();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Poster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poster").finish_non_exhaustive()
+    }
+}
+
+/// A callback that was refused because its queue is gone.
+pub struct Closed<F>(pub F);
+
+impl<F> fmt::Debug for Closed<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Closed(..)")
+    }
+}
+
+impl<F> fmt::Display for Closed<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot post: the queue is gone")
+    }
+}
+
+impl<F> error::Error for Closed<F> {}
+
+impl Queue {
+    /// Runs `callback` in the next turn, never before this call returns.
+    ///
+    /// Callbacks run in the order in which they were posted. Those posted while a turn runs wait for
+    /// the next.
+    pub fn post(&self, callback: impl FnOnce() + 'static) {
+        self.core.posts.borrow_mut().push_back(Box::new(callback));
+        self.core.changed();
+    }
+
+    /// Gives a handle through which any thread can post to this queue.
+    pub fn poster(&self) -> Poster {
+        Poster(Arc::clone(&self.core.bell))
+    }
+}

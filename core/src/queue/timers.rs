@@ -1,0 +1,172 @@
+//! Flow 1: deadlines in order. A timer that is put off costs nothing until its old deadline is the
+//! earliest: only then does its entry in the heap move.
+
+use super::due::Due;
+use super::slab::{Key, Slab};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::num::NonZeroU64;
+use std::panic::Location;
+
+/// What a timer runs.
+pub(super) trait TimerCall {
+    fn call(&mut self);
+    /// Nanoseconds from one run to the next, not 0; `None` if there is one run only.
+    fn interval(&self) -> Option<u64>;
+}
+
+/// Names one setting of one deadline, and orders equal deadlines: no two settings share it.
+pub(super) type Order = NonZeroU64;
+
+struct Slot {
+    /// Away while it runs.
+    call: Option<Box<dyn TimerCall>>,
+    #[expect(dead_code, reason = "for the report of watchers")]
+    place: &'static Location<'static>,
+    /// Nanoseconds on `CLOCK_MONOTONIC`.
+    deadline: u64,
+    order: Order,
+    /// The deadline and order of this timer's entry in the heap: never later than its own.
+    entry: Option<(u64, Order)>,
+    calls: u32,
+}
+
+/// All timers of a queue.
+pub(super) struct Timers {
+    slots: Slab<Slot>,
+    heap: BinaryHeap<Reverse<(u64, Order, Key)>>,
+    /// How many entries of the heap stand for no timer any more.
+    dead: usize,
+    order: Order,
+}
+
+impl Timers {
+    pub(super) fn new() -> Self {
+        Timers { slots: Slab::new(), heap: BinaryHeap::new(), dead: 0, order: Order::MIN }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        deadline: u64,
+        place: &'static Location<'static>,
+        call: Box<dyn TimerCall>,
+    ) -> Key {
+        let order = self.next_order();
+        let entry = Some((deadline, order));
+        let slot = Slot { call: Some(call), place, deadline, order, entry, calls: 0 };
+        let key = self.slots.insert(slot);
+        self.heap.push(Reverse((deadline, order, key)));
+        key
+    }
+
+    /// Gives a timer a new deadline; tells whether there is such a timer.
+    pub(super) fn reset(&mut self, key: Key, deadline: u64) -> bool {
+        let order = self.next_order();
+        let Some(slot) = self.slots.get_mut(key) else { return false };
+        slot.deadline = deadline;
+        slot.order = order;
+        match slot.entry {
+            Some((entered, _)) if entered <= deadline => return true,
+            Some(_) => self.dead += 1,
+            None => {}
+        }
+        slot.entry = Some((deadline, order));
+        self.heap.push(Reverse((deadline, order, key)));
+        self.sweep();
+        true
+    }
+
+    /// Ends a timer. What it would have run is the caller's, to drop where no borrow is held.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Box<dyn TimerCall>> {
+        let slot = self.slots.remove(key)?;
+        if slot.entry.is_some() {
+            self.dead += 1;
+            self.sweep();
+        }
+        slot.call
+    }
+
+    /// The earliest deadline there is.
+    pub(super) fn earliest(&mut self) -> Option<u64> {
+        self.settle();
+        self.heap.peek().map(|Reverse((deadline, ..))| *deadline)
+    }
+
+    /// Moves what is due at `now` to `due`, earliest first.
+    pub(super) fn collect(&mut self, now: u64, due: &mut Due) {
+        while self.earliest().is_some_and(|deadline| deadline <= now) {
+            if let Some(Reverse((_, order, key))) = self.heap.pop() {
+                if let Some(slot) = self.slots.get_mut(key) {
+                    slot.entry = None;
+                }
+                due.timers.push_back((key, order));
+            }
+        }
+    }
+
+    /// Takes what a due timer runs, unless the timer was ended or reset since it fell due.
+    pub(super) fn start(&mut self, key: Key, order: Order, now: u64) -> Option<Box<dyn TimerCall>> {
+        let slot = self.slots.get_mut(key).filter(|slot| slot.order == order)?;
+        let call = slot.call.take()?;
+        slot.calls = slot.calls.wrapping_add(1);
+        match call.interval() {
+            Some(interval) => {
+                // All the runs that were missed are made good by the one that starts here.
+                let missed = now.saturating_sub(slot.deadline) / interval;
+                let next = slot.deadline.saturating_add((missed + 1).saturating_mul(interval));
+                self.reset(key, next);
+            }
+            None => drop(self.slots.remove(key)),
+        }
+        Some(call)
+    }
+
+    /// Puts back what ran. It comes back out if the timer was ended meanwhile.
+    pub(super) fn finish(
+        &mut self,
+        key: Key,
+        call: Box<dyn TimerCall>,
+    ) -> Option<Box<dyn TimerCall>> {
+        match self.slots.get_mut(key) {
+            Some(slot) => slot.call.replace(call),
+            None => Some(call),
+        }
+    }
+
+    /// Makes the first entry of the heap a true one.
+    fn settle(&mut self) {
+        while let Some(mut first) = self.heap.peek_mut() {
+            let Reverse((deadline, order, key)) = *first;
+            let slot = self.slots.get_mut(key).filter(|slot| slot.entry == Some((deadline, order)));
+            match slot {
+                Some(slot) if slot.order == order => return,
+                Some(slot) => {
+                    slot.entry = Some((slot.deadline, slot.order));
+                    *first = Reverse((slot.deadline, slot.order, key));
+                }
+                None => {
+                    PeekMut::pop(first);
+                    self.dead -= 1;
+                }
+            }
+        }
+    }
+
+    /// Keeps the dead entries fewer than the living, at a cost that the deaths have paid for.
+    fn sweep(&mut self) {
+        if self.dead > 64 && self.dead > self.heap.len() / 2 {
+            let slots = &self.slots;
+            self.heap.retain(|Reverse((deadline, order, key))| {
+                slots.get(*key).is_some_and(|slot| slot.entry == Some((*deadline, *order)))
+            });
+            self.dead = 0;
+        }
+    }
+
+    fn next_order(&mut self) -> Order {
+        let order = self.order;
+        self.order = order.saturating_add(1);
+        order
+    }
+}

@@ -1,0 +1,105 @@
+//! Flow 1, at its foot: an epoll set whose registrations are named by descriptor number.
+//!
+//! # Safety
+//! A watcher may be cancelled while its descriptor is lent out, or after someone closed it. All that
+//! is left then is its number, and a number is what the kernel wants: `epoll_ctl(2)` checks it and
+//! answers `EBADF` for a closed one and `ENOENT` for one that names another file by now. Nothing is
+//! read, written or closed through it.
+#![allow(unsafe_code)]
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::{Errno, Result};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+pub(crate) use epoll::{Event, EventFlags};
+
+/// The number of a descriptor, which may have been closed since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number(u32);
+
+impl Number {
+    /// No descriptor.
+    pub(crate) const NONE: Number = Number(u32::MAX);
+
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Self {
+        // A borrowed descriptor is never negative, so the sign bit is free.
+        Number(fd.as_raw_fd().cast_unsigned())
+    }
+
+    pub(crate) fn at(index: usize) -> Self {
+        u32::try_from(index).map_or(Number::NONE, Number)
+    }
+
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    fn lend(&self) -> Result<BorrowedFd<'_>> {
+        if *self == Number::NONE {
+            return Err(Errno::BADF);
+        }
+        // SAFETY: the number is not -1, and the callers below hand it to `epoll_ctl` only, which
+        // needs no open descriptor behind it (see the head of this file).
+        Ok(unsafe { BorrowedFd::borrow_raw(self.0.cast_signed()) })
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An epoll instance.
+#[derive(Debug)]
+pub(crate) struct Set(OwnedFd);
+
+/// What a registration says when it reports: a number, and which use of that number it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token {
+    pub(crate) number: Number,
+    pub(crate) generation: u32,
+}
+
+impl Token {
+    fn data(self) -> epoll::EventData {
+        epoll::EventData::new_u64(u64::from(self.generation) << 32 | u64::from(self.number.0))
+    }
+
+    pub(crate) fn of(event: Event) -> Self {
+        let data = event.data.u64();
+        Token { number: Number(data as u32), generation: (data >> 32) as u32 }
+    }
+}
+
+impl Set {
+    pub(crate) fn new() -> Result<Self> {
+        epoll::create(epoll::CreateFlags::CLOEXEC).map(Set)
+    }
+
+    pub(crate) fn add(&self, token: Token, flags: EventFlags) -> Result<()> {
+        epoll::add(&self.0, token.number.lend()?, token.data(), flags)
+    }
+
+    pub(crate) fn modify(&self, token: Token, flags: EventFlags) -> Result<()> {
+        epoll::modify(&self.0, token.number.lend()?, token.data(), flags)
+    }
+
+    pub(crate) fn delete(&self, number: Number) -> Result<()> {
+        epoll::delete(&self.0, number.lend()?)
+    }
+
+    /// Fills `events` up to its capacity; waits up to `timeout`, without end if there is none.
+    pub(crate) fn wait(&self, events: &mut Vec<Event>, timeout: Option<&Timespec>) -> Result<()> {
+        events.clear();
+        epoll::wait(&self.0, spare_capacity(events), timeout).map(drop)
+    }
+}
+
+impl AsFd for Set {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
