@@ -1,0 +1,151 @@
+//! Flow 2, the worker's side: a file becomes pixels that fit the wanted size.
+//!
+//! The steps: look at the content, never at the name; check what the header claims before anything
+//! is allocated for it; decode, scaled where the format can (JPEG); bring to the tile's pixel
+//! format; reduce; turn as EXIF says.
+//!
+//! A file that ends too early is an error, for a grey or torn tile would look like the picture. The
+//! one exception: a JPEG of which only the end mark, or no more than the last few rows, are missing.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+
+use super::watched::{Ended, Watched};
+use super::{DecodeError, Pixels, jpeg, scale};
+use crate::protocol::Size;
+
+/// The largest picture, in pixels, that a worker takes on: 16,384 squared, more than the cameras
+/// of 200 million pixels give.
+pub const PIXEL_LIMIT: u64 = 1 << 28;
+
+/// The most that a decoder may allocate, in bytes: the largest picture in the widest 8-bit format.
+const ALLOCATION_LIMIT: u64 = PIXEL_LIMIT * 4;
+
+/// A decoded picture, reduced and right side up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// What is to be shown: at most the wanted size, the picture's own size if that is smaller.
+    pub pixels: Pixels,
+    /// The picture's own size, right side up.
+    pub original: Size,
+    /// The EXIF orientation that was applied, 1 (none) to 8.
+    pub orientation: u8,
+}
+
+/// A picture as its decoder gave it.
+pub(super) struct Decoded {
+    pub(super) image: DynamicImage,
+    /// Before any reduction, as stored in the file.
+    pub(super) stored: Size,
+    pub(super) orientation: Orientation,
+}
+
+/// Decodes the picture in `file`, from its current position, to fit into `want` without being
+/// enlarged.
+///
+/// Of several pictures in a file (an animation, an icon) it is the first, or the format's best.
+///
+/// # Errors
+///
+/// - [`DecodeError::NotAFile`] if `file` is a directory, a pipe, a device: nothing was read from it.
+/// - [`DecodeError::TooLarge`] if the header claims more than [`PIXEL_LIMIT`]: nothing was allocated.
+/// - The other kinds of [`DecodeError`] for what is no picture, or a damaged one.
+pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
+    if !file.metadata()?.is_file() {
+        return Err(DecodeError::NotAFile);
+    }
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let head = reader.fill_buf()?;
+    if head.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    let format = image::guess_format(head).map_err(|_| DecodeError::NotAPicture)?;
+    let decoded = match format {
+        ImageFormat::Jpeg => jpeg::decode(reader, want)?,
+        format => decode_whole(reader, format)?,
+    };
+    Ok(finish(decoded, want))
+}
+
+/// Whether a picture turned by `orientation` lies on its side.
+pub(super) fn is_sideways(orientation: Orientation) -> bool {
+    orientation.to_exif() >= 5
+}
+
+/// Refuses what is empty or larger than [`PIXEL_LIMIT`].
+pub(super) fn check_size(
+    width: u64,
+    height: u64,
+    format: &'static str,
+) -> Result<Size, DecodeError> {
+    match (u32::try_from(width), u32::try_from(height)) {
+        (Ok(0), _) | (_, Ok(0)) => Err(DecodeError::Corrupt(format, "it has no pixels".into())),
+        (Ok(w), Ok(h)) if width.saturating_mul(height) <= PIXEL_LIMIT => Ok(Size::new(w, h)),
+        _ => Err(DecodeError::TooLarge(width, height)),
+    }
+}
+
+/// All formats that can only be decoded at their own size.
+fn decode_whole(reader: BufReader<File>, format: ImageFormat) -> Result<Decoded, DecodeError> {
+    let name = name(format);
+    let reader = Watched::new(reader);
+    let ended = reader.ended();
+    let explain = |error| explain(error, name, &ended);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(ALLOCATION_LIMIT);
+    let mut reader = ImageReader::with_format(reader, format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(explain)?;
+    let (width, height) = decoder.dimensions();
+    let stored = check_size(width.into(), height.into(), name)?;
+    // Damaged EXIF data is no reason to withhold the picture.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let image = DynamicImage::from_decoder(decoder).map_err(explain)?;
+    Ok(Decoded { image, stored, orientation })
+}
+
+fn finish(decoded: Decoded, want: Size) -> Picture {
+    let Decoded { image, stored, orientation } = decoded;
+    let sideways = is_sideways(orientation);
+    let turned = |size: Size| if sideways { size.transposed() } else { size };
+    let fitted = stored.fit_into(turned(want));
+    let mut image = scale::to_size(scale::to_tile_format(image), fitted);
+    image.apply_orientation(orientation);
+    Picture {
+        pixels: Pixels::from_image(image),
+        original: turned(stored),
+        orientation: orientation.to_exif(),
+    }
+}
+
+fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Png => "PNG",
+        ImageFormat::Gif => "GIF",
+        ImageFormat::WebP => "WebP",
+        ImageFormat::Tiff => "TIFF",
+        ImageFormat::Bmp => "BMP",
+        ImageFormat::Ico => "icon",
+        ImageFormat::Pnm => "PNM",
+        ImageFormat::Qoi => "QOI",
+        _ => "picture",
+    }
+}
+
+/// A decoder that fails after it has asked for more than there was failed for lack of it.
+fn explain(error: ImageError, format: &'static str, ended: &Ended) -> DecodeError {
+    match error {
+        _ if ended.get() => DecodeError::Truncated(format),
+        ImageError::IoError(error) => DecodeError::Io(error),
+        ImageError::Unsupported(error) => DecodeError::Unsupported(error.to_string()),
+        // The outer error only repeats the format.
+        error => match error.source() {
+            Some(decoder) => DecodeError::Corrupt(format, decoder.to_string()),
+            None => DecodeError::Corrupt(format, error.to_string()),
+        },
+    }
+}
