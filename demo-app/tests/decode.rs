@@ -1,6 +1,8 @@
 //! Flow 2, the worker's side: every kind of file that the generator writes, decoded as a worker
 //! does it, against what the generator says is to be seen.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};

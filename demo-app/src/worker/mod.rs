@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use crate::protocol::{self, Answer, Outcome, Request};
@@ -21,6 +21,15 @@ mod watched;
 pub use decode::{PIXEL_LIMIT, Picture, decode};
 pub use error::DecodeError;
 pub use pixels::Pixels;
+
+tine::entry!(
+    /// Serves the app's requests for pictures until the app closes the socket; see [`serve`].
+    pub DECODE = decode_worker
+);
+
+fn decode_worker(worker: tine::Worker) -> io::Result<()> {
+    serve(worker.socket())
+}
 
 /// Answers requests from `socket`, a blocking one, in their order, until it ends.
 ///
@@ -38,7 +47,7 @@ pub fn serve(socket: &UnixStream) -> io::Result<()> {
 }
 
 /// What became of one request, with the memory that a picture lies in.
-fn work(request: &Request, file: File) -> (Outcome, Option<std::os::fd::OwnedFd>) {
+fn work(request: &Request, file: File) -> (Outcome, Option<OwnedFd>) {
     let picture = match decode(file, request.want) {
         Ok(picture) => picture,
         Err(error) => return (Outcome::Failed(error.to_string()), None),

@@ -95,7 +95,7 @@ fn no_files(dir: &Path, manifest: &mut Manifest) -> io::Result<()> {
     fs::create_dir_all(dir.join("directory.png"))?;
     manifest.add("directory.png", Expected::Broken("a directory"));
     let mode = Mode::from_raw_mode(0o600);
-    match rustix::fs::mknodat(CWD, &dir.join("pipe.jpg"), FileType::Fifo, mode, 0) {
+    match rustix::fs::mknodat(CWD, dir.join("pipe.jpg"), FileType::Fifo, mode, 0) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(error.into()),
     }
