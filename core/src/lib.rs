@@ -11,7 +11,7 @@ mod wire;
 pub use entry::{Entry, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use process::{Cause, Exit, Process, Running, Template};
-pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, queue};
+pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, WeakQueue, queue};
 pub use serve::{Item, Worker};
 
 /// What [`entry!`] expands to.

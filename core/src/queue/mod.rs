@@ -11,6 +11,7 @@
 mod clock;
 mod dispatch;
 mod due;
+mod host;
 mod io;
 mod own;
 mod poller;
@@ -19,6 +20,7 @@ mod slab;
 mod timer;
 mod timers;
 
+pub use host::WeakQueue;
 pub use io::{Interest, Io, Readiness};
 pub(crate) use own::own_descriptors;
 pub use posts::{Closed, Poster};
@@ -28,6 +30,7 @@ use crate::sys::epoll::{EventFlags, Number, Set, Token};
 use crate::sys::stamp::stamp;
 use crate::{Error, ErrorKind, Result};
 use due::Due;
+use host::Host;
 use own::Own;
 use poller::Poller;
 use posts::Bell;
@@ -72,6 +75,8 @@ struct Core {
     hosted: Cell<bool>,
     /// What the timerfd is set to: the earliest deadline, or one long past if more is to be done.
     armed: Cell<Option<u64>>,
+    /// Which loop polls `outer`, if it has said so.
+    host: RefCell<Option<Host>>,
     epoch: clock::Epoch,
     pid: u32,
     stamp: u32,
@@ -112,6 +117,7 @@ impl Core {
             dispatching: Cell::new(false),
             hosted: Cell::new(false),
             armed: Cell::new(None),
+            host: RefCell::new(None),
             epoch: clock::Epoch::now(),
             pid: std::process::id(),
             stamp: stamp(),
