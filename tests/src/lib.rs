@@ -6,6 +6,11 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+pub mod processes;
+pub mod runner;
+pub mod told;
+pub mod workers;
+
 /// What the process had when a test began. Tests of one program run side by side, so a program that
 /// uses this holds one test, or runs its tests one by one.
 #[derive(Debug)]
