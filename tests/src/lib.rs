@@ -6,6 +6,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+pub mod native;
 pub mod processes;
 pub mod runner;
 pub mod told;

@@ -29,6 +29,9 @@ struct Heard {
 
 impl Told {
     /// Runs a process and listens.
+    ///
+    /// # Panics
+    /// When a callback runs before the call returns.
     pub fn run(process: Process, entry: impl Into<String>) -> Told {
         let heard = Rc::new(RefCell::new(Heard::default()));
         let (run, exit) = (Rc::clone(&heard), Rc::clone(&heard));
