@@ -1,0 +1,102 @@
+//! The cases by name, and the program of each.
+
+use std::process::Command;
+
+use crate::peers::{self, Program};
+
+/// One way to spawn.
+pub struct Case {
+    pub name: &'static str,
+    /// Takes the app's size and the window as its last arguments.
+    pub program: Program,
+    /// What is to be spawned, if the program wants to be told: stands after those.
+    pub spawned: Vec<String>,
+}
+
+const TINE: &str = env!("CARGO_BIN_EXE_spawn-tine");
+const TINE_GTK: &str = env!("CARGO_BIN_EXE_spawn-tine-gtk");
+const CRATES: &str = env!("CARGO_BIN_EXE_spawn-crates");
+
+/// All cases, in the order of the table.
+pub fn all() -> Vec<Case> {
+    [tine(), without_template(), others(), limits()].into_iter().flatten().collect()
+}
+
+fn tine() -> Vec<Case> {
+    let tine = |name, program: &str, case: &str| Case::new(name, words([program, case]));
+    vec![tine("tine-early", TINE, "early"), tine("tine-gtk-early", TINE_GTK, "early")]
+}
+
+/// Fork and exec by the app itself.
+fn without_template() -> Vec<Case> {
+    let spawn = || peers::compile("spawn.c", "c-spawn", &[]).map(|program| vec![program]);
+    let nothing = |name, flags: Result<Vec<String>, String>| {
+        flags.and_then(|flags| peers::compile("nothing.c", name, &flags))
+    };
+    let fixed = nothing("c-nothing", Ok(vec!["-static".into()]));
+    let gtk = nothing("c-nothing-gtk", peers::linked_like(TINE_GTK));
+    vec![
+        Case::new("plain-fork", spawn()),
+        Case::spawning("posix-spawn-static", spawn(), fixed.clone().map(|program| vec![program])),
+        Case::spawning("posix-spawn-gtk", spawn(), gtk.map(|program| vec![program])),
+        // What `exec` each time starts, started without a template.
+        Case::spawning("posix-spawn-same", spawn(), words([TINE, "spawned"])),
+        Case::spawning(
+            "std-command",
+            words([CRATES, "command"]),
+            fixed.map(|program| vec![program]),
+        ),
+    ]
+}
+
+fn others() -> Vec<Case> {
+    let perl = |way: &str| {
+        let probe = ["-MEV", "-MAnyEvent::Fork", "-e1"];
+        let package = "libanyevent-fork-perl and libev-perl";
+        let script = script("perl", &probe, "anyevent-fork.pl", package);
+        script.map(|script| script.into_iter().chain([way.into()]).collect())
+    };
+    let probe = ["-c", "import multiprocessing"];
+    let python = script("python3", &probe, "cpython-forkserver.py", "python3");
+    vec![
+        Case::new("anyevent-fork-new", perl("new")),
+        Case::new("anyevent-fork-new-exec", perl("new_exec")),
+        Case::new("procspawn", words([CRATES, "procspawn"])),
+        Case::new("zygote-crate", words([CRATES, "zygote"])),
+        Case::new("cpython-forkserver", python),
+    ]
+}
+
+/// A script of ours, if what it needs is there.
+fn script(interpreter: &str, probe: &[&str], source: &str, package: &str) -> Program {
+    peers::output(Command::new(interpreter).args(probe))
+        .map_err(|_| format!("needs {package}, which is not installed"))?;
+    Ok(vec![interpreter.into(), peers::path(source).to_string_lossy().into_owned()])
+}
+
+/// The least that a template can do, linked as ours are.
+fn limits() -> Vec<Case> {
+    let template = |name, like| {
+        let program =
+            peers::linked_like(like).and_then(|flags| peers::compile("template.c", name, &flags));
+        Case::new(name, program.map(|program| vec![program]))
+    };
+    vec![template("c-template", TINE), template("c-template-gtk", TINE_GTK)]
+}
+
+impl Case {
+    fn new(name: &'static str, program: Program) -> Case {
+        Case { name, program, spawned: Vec::new() }
+    }
+
+    fn spawning(name: &'static str, program: Program, spawned: Program) -> Case {
+        match spawned {
+            Ok(spawned) => Case { name, program, spawned },
+            Err(why) => Case::new(name, Err(why)),
+        }
+    }
+}
+
+fn words<const N: usize>(words: [&str; N]) -> Program {
+    Ok(words.map(String::from).to_vec())
+}

@@ -1,0 +1,42 @@
+//! Bench `spawn`: how fast workers come to be, and how long the app's thread is held, beside the peers.
+//!
+//! Every case is a program of its own, for a template is forked first thing in `main`; the app's data
+//! comes after it. `--quick` measures little and once, `--case NAME` (also several times) only some.
+
+mod cases;
+mod peers;
+mod report;
+mod rounds;
+
+use std::time::Duration;
+
+use rounds::Plan;
+
+fn main() -> Result<(), String> {
+    let (plan, wanted) = options(std::env::args().skip(1))?;
+    let mut cases = cases::all();
+    cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| name == case.name));
+    let results = rounds::run(&cases, &plan);
+    report::json(&cases, &plan, &results);
+    report::table(&cases, &plan, &results);
+    report::bounds(&plan, &results);
+    Ok(())
+}
+
+fn options(mut args: impl Iterator<Item = String>) -> Result<(Plan, Vec<String>), String> {
+    let (sizes, window) = (vec![5, 50, 500, 2048], Duration::from_millis(120));
+    let mut plan = Plan { sizes, rounds: 5, window };
+    let mut cases = Vec::new();
+    while let Some(arg) = args.next() {
+        match &arg[..] {
+            // What `cargo bench` gives every bench.
+            "--bench" => (),
+            "--quick" => {
+                plan = Plan { sizes: vec![5, 2048], rounds: 1, window: Duration::from_millis(60) };
+            }
+            "--case" => cases.push(args.next().ok_or("--case NAME")?),
+            _ => return Err(format!("unknown option {arg}: --quick, --case NAME")),
+        }
+    }
+    Ok((plan, cases))
+}
