@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Worker};
+use crate::{Error, Items, Worker};
 
 /// A function that a worker can enter; made by [`entry!`](crate::entry!).
 #[derive(Clone, Copy)]
@@ -40,10 +40,61 @@ impl Entry {
     }
 
     /// The names of all entries, in alphabetical order.
-    pub(crate) fn names() -> Vec<&'static str> {
-        let mut names: Vec<_> = ENTRIES.iter().map(|entry| entry.name).collect();
+    pub(crate) fn names() -> Vec<String> {
+        let mut names: Vec<_> = ENTRIES.iter().map(|entry| entry.name.into()).collect();
         names.sort_unstable();
         names
+    }
+}
+
+/// A function that can be called in a process while it is prepared; made by [`function!`](crate::function!).
+#[derive(Clone, Copy)]
+pub struct Function {
+    name: &'static str,
+    call: fn(&mut Items, Vec<Vec<u8>>) -> Ending,
+}
+
+/// All functions of this image, collected by the linker.
+#[doc(hidden)]
+#[linkme::distributed_slice]
+pub static FUNCTIONS: [&'static Function];
+
+impl Function {
+    #[doc(hidden)]
+    pub const fn new(name: &'static str, call: fn(&mut Items, Vec<Vec<u8>>) -> Ending) -> Self {
+        Function { name, call }
+    }
+
+    /// Gives the name: the path of the module that registered the function, and the function.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn call(&self, items: &mut Items, args: Vec<Vec<u8>>) -> Ending {
+        (self.call)(items, args)
+    }
+
+    pub(crate) fn find(name: &[u8]) -> Option<&'static Function> {
+        FUNCTIONS.iter().copied().find(|function| function.name.as_bytes() == name)
+    }
+
+    /// The names of all functions, in alphabetical order.
+    pub(crate) fn names() -> Vec<String> {
+        let mut names: Vec<_> = FUNCTIONS.iter().map(|function| function.name.into()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Function").field(&self.name).finish()
+    }
+}
+
+impl From<Function> for String {
+    fn from(function: Function) -> String {
+        function.name.into()
     }
 }
 
@@ -120,6 +171,60 @@ macro_rules! entry {
             #[linkme::distributed_slice($crate::__private::ENTRIES)]
             #[linkme(crate = $crate::__private::linkme)]
             static REGISTERED: &$crate::Entry = &$NAME;
+        };
+    };
+}
+
+/// Registers a function that can be [called](crate::Process::call) in a process while it is prepared.
+///
+/// It is given what was sent before (and may take it), and the call's arguments.
+///
+/// ```
+/// tine::function!(pub WARM = warm);
+///
+/// fn warm(_sent: &mut tine::Items, args: Vec<Vec<u8>>) -> Result<(), String> {
+///     if args.is_empty() { Err("what shall I warm?".into()) } else { Ok(()) }
+/// }
+/// assert!(WARM.name().ends_with("::warm"));
+/// ```
+#[macro_export]
+macro_rules! function {
+    ($(#[$attribute:meta])* $visibility:vis $NAME:ident = $function:path $(,)?) => {
+        $(#[$attribute])*
+        $visibility static $NAME: $crate::Function = {
+            fn call(
+                sent: &mut $crate::Items,
+                args: ::std::vec::Vec<::std::vec::Vec<u8>>,
+            ) -> $crate::__private::Ending {
+                $crate::Outcome::ending($function(sent, args))
+            }
+            $crate::Function::new(
+                ::core::concat!(::core::module_path!(), "::", ::core::stringify!($function)),
+                call,
+            )
+        };
+        const _: () = {
+            use $crate::__private::linkme;
+            #[linkme::distributed_slice($crate::__private::FUNCTIONS)]
+            #[linkme(crate = $crate::__private::linkme)]
+            static REGISTERED: &$crate::Function = &$NAME;
+        };
+    };
+}
+
+/// Makes a `cdylib` a plugin: a program can [load](crate::Process::load) it into a process and use every
+/// entry and function that it registers.
+///
+/// The object and the program may be built by different compilers: what they share is C
+/// (`include/tine-plugin.h`).
+#[macro_export]
+macro_rules! plugin {
+    () => {
+        const _: () = {
+            #[unsafe(no_mangle)]
+            extern "C" fn tine_plugin() -> *const $crate::__private::RawPlugin {
+                $crate::__private::table()
+            }
         };
     };
 }

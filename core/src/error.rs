@@ -54,6 +54,11 @@ impl Error {
         }
     }
 
+    /// The same error once more, for another who hears of it.
+    pub(crate) fn again(error: &Error) -> Self {
+        Error::new(error.kind, error.to_string())
+    }
+
     /// Wraps an error of the program's own, for entries and callbacks that return [`Result`].
     pub fn other(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         let source = source.into();

@@ -8,15 +8,16 @@ mod serve;
 mod sys;
 mod wire;
 
-pub use entry::{Entry, Outcome};
+pub use entry::{Entry, Function, Outcome};
 pub use error::{Error, ErrorKind, Result};
-pub use process::{Cause, Exit, Process, Running, Template};
+pub use process::{Cause, Exit, Process, Report, Running, Template, template};
 pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, WeakQueue, queue};
-pub use serve::{Item, Worker};
+pub use serve::{Item, Items, Worker};
 
-/// What [`entry!`] expands to.
+/// What the macros expand to.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::entry::{ENTRIES, Ending};
+    pub use crate::entry::{ENTRIES, Ending, FUNCTIONS};
+    pub use crate::sys::plugin::{RawPlugin, table};
     pub use linkme;
 }

@@ -56,6 +56,8 @@ pub enum Cause {
     },
     /// What the app sent could not be carried out; the text says what and why.
     BadOrders(String),
+    /// A function called in it failed, or a library could not be loaded; the text says which and why.
+    Unprepared(String),
     /// The handle was dropped before `run`.
     Dropped,
     /// The template died, and its processes with it.
@@ -186,6 +188,7 @@ impl Cause {
             }
             How::BadOrders => Cause::BadOrders(lossy(last.text)),
             How::Dropped => Cause::Dropped,
+            How::Unprepared => Cause::Unprepared(lossy(last.text)),
         };
         (code == last.how.code()).then_some(cause)
     }
@@ -223,6 +226,7 @@ impl fmt::Display for Exit {
                 }
             }
             Cause::BadOrders(text) => write!(f, "could not follow its orders: {text}"),
+            Cause::Unprepared(text) => write!(f, "could not be prepared: {text}"),
             Cause::Dropped => f.write_str("was dropped before it was run"),
             Cause::TemplateDied => f.write_str("died with its template"),
         }

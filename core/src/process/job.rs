@@ -2,20 +2,25 @@
 //!
 //! ```text
 //! Waiting ─▶ Asked ─▶ Started ─▶ Running ─▶ Over
-//!    └─────────┴─────────┴──────────┴────────▲    (its template dies, or refuses)
+//!    ▲         │ └───────┴──────────┴────────▲    (its template dies, or refuses)
+//!    └─────────┘  (its template dies, and no process has read its orders)
 //! ```
-//! Waiting: held back in the app. Asked: the template has the request. Started: it exists, and not all of
-//! its orders are written yet. Running: `run`'s callback has its socket. Over: everything is told.
+//! Waiting: held back in the app. Asked: the template has the request. Started: it exists, and has not all
+//! of its orders or is not ready yet. Running: `run`'s callback has its socket. Over: everything is told.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
-use super::Exit;
-use crate::wire::Outbox;
+use super::link::{Link, Snapshot};
+use super::recipe::Recipe;
+use super::{Exit, Template};
+use crate::wire::{HEADER, Header, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
@@ -32,6 +37,7 @@ pub(super) enum Stage {
 
 pub(super) struct Job {
     entry: String,
+    recipe: RefCell<Option<Asking>>,
     stage: Cell<Stage>,
     pid: Cell<Option<u32>>,
     pidfd: RefCell<Option<Rc<OwnedFd>>>,
@@ -39,8 +45,10 @@ pub(super) struct Job {
     socket: RefCell<Option<Rc<OwnedFd>>>,
     /// Orders that the socket has not taken yet.
     orders: RefCell<Outbox>,
-    /// Waits for room for them.
-    room: RefCell<Option<Io>>,
+    /// The process will say when it is ready.
+    reports: bool,
+    /// Waits for room in the socket, for the process to be ready, or for its end.
+    watcher: RefCell<Option<Io>>,
     on_run: RefCell<Option<OnRun>>,
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
@@ -48,16 +56,26 @@ pub(super) struct Job {
     signal: Cell<Option<Signal>>,
 }
 
+/// What it takes to ask once more; dropped, and with it the descriptors sent, when the process exists.
+struct Asking {
+    template: Template,
+    recipe: Recipe,
+    /// The app's state at the time of the request.
+    state: Option<Rc<Snapshot>>,
+}
+
 impl Job {
-    pub fn new(entry: String, on_run: OnRun) -> Rc<Job> {
+    pub fn new(template: Template, recipe: Recipe, on_run: OnRun) -> Rc<Job> {
         Rc::new(Job {
-            entry,
+            entry: recipe.entry().into(),
+            reports: recipe.reports(),
+            recipe: RefCell::new(Some(Asking { template, recipe, state: None })),
             stage: Cell::new(Stage::Waiting),
             pid: Cell::new(None),
             pidfd: RefCell::default(),
             socket: RefCell::default(),
             orders: RefCell::default(),
-            room: RefCell::default(),
+            watcher: RefCell::default(),
             on_run: RefCell::new(Some(on_run)),
             on_exit: RefCell::default(),
             exit: OnceCell::new(),
@@ -69,29 +87,44 @@ impl Job {
         &self.entry
     }
 
-    pub fn pid(&self) -> Option<u32> {
-        self.pid.get()
+    /// The app's state at the time of the request: `now` when it is asked for the first time.
+    pub fn state(&self, now: impl FnOnce() -> Result<Rc<Snapshot>>) -> Result<Rc<Snapshot>> {
+        let known = self.recipe.borrow().as_ref().and_then(|asking| asking.state.clone());
+        if let Some(state) = known {
+            return Ok(state);
+        }
+        let state = now()?;
+        if let Some(asking) = &mut *self.recipe.borrow_mut() {
+            asking.state = Some(Rc::clone(&state));
+        }
+        Ok(state)
     }
 
-    pub fn set_orders(&self, orders: Outbox) {
-        self.orders.replace(orders);
-    }
-
-    /// Writes what the socket takes; gives the octets, which the process will find there.
+    /// Writes what the socket takes of the orders.
     ///
-    /// # Errors
-    /// The kernel's, when the first of them cannot be written.
-    pub fn asked(&self, socket: OwnedFd) -> rustix::io::Result<u32> {
-        let written = self.orders.borrow_mut().flush(&socket)?;
+    /// Gives the octets, which the process will find there, and whether it is to be a fresh image.
+    pub fn ask(&self, socket: OwnedFd) -> Result<(u32, bool)> {
+        let (mut orders, fresh) = match &*self.recipe.borrow() {
+            Some(asking) => (asking.recipe.orders()?, asking.recipe.fresh),
+            None => return Err(self.over()),
+        };
+        let written = orders
+            .flush(&socket)
+            .map_err(|error| Error::system("write the orders of a process", error))?;
+        self.orders.replace(orders);
         self.socket.replace(Some(Rc::new(socket)));
         self.stage.set(Stage::Asked);
-        Ok(written as u32)
+        Ok((written as u32, fresh))
     }
 
     /// Goes back to where it was held back.
-    pub fn not_asked(&self) {
-        self.socket.take();
+    pub fn wait(&self) {
+        drop((self.watcher.take(), self.socket.take(), self.orders.take()));
         self.stage.set(Stage::Waiting);
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.pid.get()
     }
 
     /// The process exists.
@@ -106,42 +139,71 @@ impl Job {
         self.write_orders();
     }
 
-    /// Hands out the socket when all orders are written, else waits for room.
+    /// Hands out the socket when the process has all it needs, else waits for what is missing.
     fn write_orders(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
-        // A process that is gone takes no orders, and its end is told.
-        let broken = self.orders.borrow_mut().flush(&*socket).is_err();
-        if !broken && self.orders.borrow().is_empty() {
-            drop(socket);
-            return self.deliver();
+        if self.orders.borrow_mut().flush(&*socket).is_err() {
+            // A process that is gone takes no orders, and its end is told.
+            return;
         }
-        if !broken && self.room.borrow().is_none() {
-            let job = Rc::downgrade(self);
-            let room = crate::queue().io(socket, Interest::WRITABLE, move |_, _| {
-                if let Some(job) = job.upgrade() {
-                    job.room_for_orders();
-                }
-            });
-            match room {
-                Ok(io) => drop(self.room.replace(Some(io))),
-                Err(error) => self.fail_later(error),
+        if !self.orders.borrow().is_empty() {
+            return self.watch(socket, Interest::WRITABLE, Job::room_for_orders);
+        }
+        drop(self.recipe.take());
+        if self.reports {
+            return self.watch(socket, Interest::READABLE, Job::maybe_ready);
+        }
+        drop(socket);
+        self.deliver();
+    }
+
+    fn watch(self: &Rc<Self>, fd: Rc<OwnedFd>, interest: Interest, then: fn(&Rc<Job>)) {
+        let job = Rc::downgrade(self);
+        let watching = crate::queue().io(fd, interest, move |_, _| {
+            if let Some(job) = job.upgrade() {
+                then(&job);
             }
+        });
+        match watching {
+            Ok(io) => drop(self.watcher.replace(Some(io))),
+            Err(error) => self.fail_later(error),
         }
+    }
+
+    /// Goes on outside of the watcher's callback, which shares the socket until it is over.
+    fn unwatch(self: &Rc<Self>, then: fn(&Rc<Job>)) {
+        drop(self.watcher.take());
+        let job = Rc::clone(self);
+        crate::queue().post(move || then(&job));
     }
 
     fn room_for_orders(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
         let flushed = self.orders.borrow_mut().flush(&*socket);
         if flushed.is_err() || self.orders.borrow().is_empty() {
-            // The watcher shares the socket until this callback is over.
-            drop(self.room.take());
-            let job = Rc::clone(self);
-            crate::queue().post(move || job.deliver());
+            self.unwatch(|job| {
+                if job.stage.get() == Stage::Started {
+                    job.write_orders();
+                }
+            });
+        }
+    }
+
+    fn maybe_ready(self: &Rc<Self>) {
+        let Some(socket) = self.socket.borrow().clone() else { return };
+        // All of it comes in one piece: a header without a body.
+        let mut header = [0; HEADER];
+        let got = socket::receive(&*socket, &mut header, &mut Vec::new(), RecvFlags::DONTWAIT);
+        if got == Ok(HEADER) && Header::decode(&header).is_ok() {
+            self.unwatch(|job| job.deliver());
+        } else if got != Err(Errno::AGAIN) {
+            // It has ended instead, which its template tells with the reason.
+            drop(self.watcher.take());
         }
     }
 
     fn deliver(&self) {
-        if self.stage.get() != Stage::Started || !self.orders.borrow().is_empty() {
+        if self.stage.get() != Stage::Started {
             return;
         }
         let Some(socket) = self.socket.take().and_then(Rc::into_inner) else { return };
@@ -154,8 +216,7 @@ impl Job {
     /// Tells that the process cannot come to be, from within a dispatch.
     pub fn fail(&self, error: Error) {
         if self.on_run.borrow().is_some() {
-            self.room.take();
-            self.socket.take();
+            drop((self.watcher.take(), self.socket.take(), self.recipe.take()));
             if self.stage.get() < Stage::Started {
                 self.stage.set(Stage::Over);
             }
@@ -173,10 +234,9 @@ impl Job {
 
     /// Tells the end.
     pub fn ended(&self, exit: Exit) {
-        self.room.take();
+        drop((self.watcher.take(), self.recipe.take()));
         if self.on_run.borrow().is_some() {
-            let error = format!("{exit}, before it had all of its orders");
-            self.fail(Error::new(ErrorKind::NoProcess, error));
+            self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
         }
         self.stage.set(Stage::Over);
         self.pidfd.take();
@@ -186,27 +246,67 @@ impl Job {
         }
     }
 
-    /// The template is gone, and takes the process along; tells the end when that is so.
-    pub fn orphaned(self: &Rc<Self>, error: Error) {
-        if self.stage.get() < Stage::Started {
-            return self.fail_later(error);
-        }
-        let Some(pidfd) = self.pidfd.take() else {
-            let job = Rc::clone(self);
-            return crate::queue().post(move || job.lost());
-        };
-        let job = Rc::clone(self);
-        // It holds its own watcher until it is told.
-        let watching = crate::queue().io(pidfd, Interest::READABLE, move |_, _| job.lost());
-        match watching {
-            Ok(io) => drop(self.room.replace(Some(io))),
-            Err(_) => self.lost_later(),
+    /// The template is gone, and takes the process along, if there is one. Settles the job, or asks again.
+    pub fn orphaned(self: &Rc<Self>, why: &str) {
+        match self.stage.get() {
+            Stage::Waiting => self.ask_again(why),
+            Stage::Asked => self.maybe_begun(why),
+            Stage::Started | Stage::Running => self.await_end(),
+            Stage::Over => (),
         }
     }
 
-    fn lost_later(self: &Rc<Self>) {
+    /// Asks the template's successor.
+    fn ask_again(self: &Rc<Self>, why: &str) {
+        self.wait();
+        let template = self.recipe.borrow().as_ref().map(|asking| asking.template.clone());
+        let Some(template) = template else { return };
+        if let Err(error) = Link::of(&template).and_then(|link| link.ask(self)) {
+            let message = format!("{error} (the template before it: {why})");
+            self.fail_later(Error::new(ErrorKind::NoTemplate, message));
+        }
+    }
+
+    /// Finds out, from its socket, whether a process has read the orders.
+    ///
+    /// When the last copy of the far end is closed, the kernel says `ECONNRESET` here if octets were left
+    /// unread in it (unix(7)): then no process has begun, because what says `Run` comes last.
+    fn maybe_begun(self: &Rc<Self>, why: &str) {
+        let Some(socket) = self.socket.borrow().clone() else { return };
+        let (job, why) = (Rc::clone(self), why.to_owned());
+        let watching = crate::queue().io(socket, Interest::READABLE, move |socket, _| {
+            let mut octet = [0];
+            let got = socket::receive(socket, &mut octet, &mut Vec::new(), RecvFlags::DONTWAIT);
+            match got {
+                Err(Errno::AGAIN) => (),
+                Err(Errno::CONNRESET) => job.ask_again(&why),
+                _ => {
+                    let message = format!("template died ({why}) while the process may have begun");
+                    job.fail(Error::new(ErrorKind::NoTemplate, message));
+                }
+            }
+        });
+        match watching {
+            Ok(io) => drop(self.watcher.replace(Some(io))),
+            Err(error) => self.fail_later(error),
+        }
+    }
+
+    /// Waits until the process is gone, as it will be: then its end is told.
+    fn await_end(self: &Rc<Self>) {
+        let pidfd = self.pidfd.borrow().clone();
         let job = Rc::clone(self);
-        crate::queue().post(move || job.lost());
+        // The job holds its own watcher until its end is told.
+        let watching = pidfd.and_then(|pidfd| {
+            crate::queue().io(pidfd, Interest::READABLE, move |_, _| job.lost()).ok()
+        });
+        match watching {
+            Some(io) => drop(self.watcher.replace(Some(io))),
+            None => {
+                let job = Rc::clone(self);
+                crate::queue().post(move || job.lost());
+            }
+        }
     }
 
     fn lost(&self) {

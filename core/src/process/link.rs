@@ -14,13 +14,13 @@ use super::job::Job;
 use super::state::{AppState, Observer};
 use super::template::{Template, WeakTemplate};
 use crate::wire::{Message, Outbox, socket};
-use crate::{Error, ErrorKind, Interest, Io, Readiness, Result};
+use crate::{Error, ErrorKind, Interest, Io, Readiness, Result, Timer};
 
 /// Requests that a template has and has not answered. More wait in the app, where they hold no descriptor.
 const ASKED_MAX: usize = 64;
 
 thread_local! {
-    /// This thread's links, by the template's number.
+    /// This thread's links, by the generation of the template's process.
     static LINKS: RefCell<Links> = const { RefCell::new(Links { owner: None, links: BTreeMap::new() }) };
 }
 
@@ -32,19 +32,19 @@ struct Links {
 
 /// This thread's end of a link to a template.
 pub(super) struct Link {
-    number: u64,
+    generation: u64,
     template: WeakTemplate,
-    /// For naming the template in errors.
-    pid: u32,
     socket: Rc<OwnedFd>,
     watcher: RefCell<Option<Io>>,
     awaits_room: Cell<bool>,
     outbox: RefCell<Outbox>,
     jobs: RefCell<BTreeMap<u64, Rc<Job>>>,
-    /// Held back, in order; the template's handle lives at least as long.
-    waiting: RefCell<VecDeque<Waiting>>,
+    /// Held back, in order.
+    waiting: RefCell<VecDeque<Rc<Job>>>,
     /// Requests without an answer.
     asked: Cell<usize>,
+    /// Runs while there are any; an answer postpones it.
+    patience: RefCell<Option<Timer>>,
     next_id: Cell<u64>,
     observer: Observer,
     /// The app's state as last seen, and as the template last heard.
@@ -55,14 +55,8 @@ pub(super) struct Link {
     buffer: RefCell<Vec<u8>>,
 }
 
-struct Waiting {
-    job: Rc<Job>,
-    state: Rc<Snapshot>,
-    /// Keeps the template alive until it has been asked.
-    _template: Template,
-}
-
-struct Snapshot {
+/// The app's state at one moment.
+pub(super) struct Snapshot {
     state: AppState,
     directory: Option<Arc<OwnedFd>>,
 }
@@ -77,7 +71,7 @@ impl Link {
                 std::mem::forget(std::mem::take(&mut links.links));
             }
             links.owner = Some(here);
-            links.links.get(&template.number()).cloned()
+            links.links.get(&template.core().generation()).cloned()
         });
         match known {
             Some(link) => Ok(link),
@@ -86,17 +80,18 @@ impl Link {
     }
 
     fn make(template: &Template) -> Result<Rc<Link>> {
+        let (socket, generation) = template.core().connect()?;
         let link = Rc::new(Link {
-            number: template.number(),
+            generation,
             template: template.downgrade(),
-            pid: template.pid(),
-            socket: Rc::new(template.connect()?),
+            socket: Rc::new(socket),
             watcher: RefCell::default(),
             awaits_room: Cell::new(false),
             outbox: RefCell::new(Outbox::for_link()),
             jobs: RefCell::default(),
             waiting: RefCell::default(),
             asked: Cell::new(0),
+            patience: RefCell::default(),
             next_id: Cell::new(1),
             observer: Observer::new()?,
             seen: RefCell::default(),
@@ -112,16 +107,14 @@ impl Link {
             }
         })?;
         link.watcher.replace(Some(watcher));
-        LINKS.with_borrow_mut(|links| links.links.insert(link.number, Rc::clone(&link)));
+        LINKS.with_borrow_mut(|links| links.links.insert(link.generation, Rc::clone(&link)));
         Ok(link)
     }
 
     /// Asks for a process, now or when the template has answered others.
-    pub fn ask(self: &Rc<Self>, job: &Rc<Job>, orders: Outbox, template: Template) -> Result<()> {
-        job.set_orders(orders);
-        let state = self.look()?;
-        let waiting = Waiting { job: Rc::clone(job), state, _template: template };
-        self.waiting.borrow_mut().push_back(waiting);
+    pub fn ask(self: &Rc<Self>, job: &Rc<Job>) -> Result<()> {
+        job.state(|| self.look())?;
+        self.waiting.borrow_mut().push_back(Rc::clone(job));
         self.pump();
         Ok(())
     }
@@ -149,27 +142,51 @@ impl Link {
                 Ok(()) => self.asked.set(self.asked.get() + 1),
                 // Descriptors come free when others have been answered.
                 Err(error) if self.asked.get() > 0 && is_shortage(&error) => {
-                    next.job.not_asked();
+                    next.wait();
                     self.waiting.borrow_mut().push_front(next);
                     break;
                 }
-                Err(error) => next.job.fail_later(error),
+                Err(error) => next.fail_later(error),
             }
         }
         self.flush();
+        self.be_patient();
     }
 
-    fn request(&self, next: &Waiting) -> Result<()> {
+    /// Runs the deadline while a request has no answer.
+    fn be_patient(self: &Rc<Self>) {
+        if self.asked.get() == 0 {
+            drop(self.patience.take());
+        } else if self.patience.borrow().is_none()
+            && let Some(template) = self.template.upgrade()
+        {
+            let link = Rc::downgrade(self);
+            let timer = crate::queue().after(template.core().deadline(), move || {
+                if let Some(link) = link.upgrade() {
+                    link.stuck();
+                }
+            });
+            self.patience.replace(Some(timer));
+        }
+    }
+
+    fn stuck(self: &Rc<Self>) {
+        if let Some(template) = self.template.upgrade() {
+            template.core().kill_stuck(self.generation);
+        }
+        // Its end need not be waited for: nothing that it still says is heard.
+        self.lost("it did not answer within its deadline");
+    }
+
+    fn request(&self, job: &Rc<Job>) -> Result<()> {
         let (near, far) = socket::process_pair()
             .map_err(|error| Error::system("make a process's socket", error))?;
-        self.tell_state(&next.state)?;
-        let waiting = next
-            .job
-            .asked(near)
-            .map_err(|error| Error::system("write the orders of a process", error))?;
+        self.tell_state(&job.state(|| self.look())?)?;
+        let (waiting, fresh) = job.ask(near)?;
         let id = self.next_id.replace(self.next_id.get() + 1);
-        self.jobs.borrow_mut().insert(id, Rc::clone(&next.job));
-        self.outbox.borrow_mut().push(&Message::Fork { waiting }, id, vec![Arc::new(far)])
+        self.jobs.borrow_mut().insert(id, Rc::clone(job));
+        let message = if fresh { Message::Exec } else { Message::Fork { waiting } };
+        self.outbox.borrow_mut().push(&message, id, vec![Arc::new(far)])
     }
 
     fn tell_state(&self, state: &Rc<Snapshot>) -> Result<()> {
@@ -229,9 +246,12 @@ impl Link {
                 self.retired.set(true);
                 self.close_if_done();
             }
-            Message::Started { pid } => {
+            Message::Started { pid, spare } => {
                 let job = self.jobs.borrow().get(&id).cloned();
                 self.answered();
+                if let Some(template) = self.template.upgrade() {
+                    template.core().proved(self.generation, spare);
+                }
                 if let Some(job) = job {
                     job.started(pid, fd);
                 }
@@ -240,7 +260,7 @@ impl Link {
                 let job = self.jobs.borrow_mut().remove(&id);
                 self.answered();
                 if let Some(job) = job {
-                    job.fail(refused(self.pid, errno, what));
+                    job.fail(refused(errno, what));
                 }
                 self.close_if_done();
             }
@@ -258,9 +278,12 @@ impl Link {
 
     fn answered(self: &Rc<Self>) {
         self.asked.set(self.asked.get().saturating_sub(1));
+        // Another timer, if need be, begins anew.
+        drop(self.patience.take());
         if !self.waiting.borrow().is_empty() {
             self.pump();
         }
+        self.be_patient();
     }
 
     fn close_if_done(&self) {
@@ -270,32 +293,30 @@ impl Link {
     }
 
     fn close(&self) {
-        let link = LINKS.with_borrow_mut(|links| links.links.remove(&self.number));
-        drop(self.watcher.take());
+        let link = LINKS.with_borrow_mut(|links| links.links.remove(&self.generation));
+        drop((self.watcher.take(), self.patience.take()));
         drop(link);
     }
 
-    /// The template is gone: everything that was asked of it is settled.
+    /// The template's process is gone: everything that was asked of it is settled, or asked anew.
     fn lost(&self, why: &str) {
-        let error =
-            || Error::new(ErrorKind::NoTemplate, format!("template {} is gone: {why}", self.pid));
         self.close();
-        for job in std::mem::take(&mut *self.jobs.borrow_mut()).into_values() {
-            job.orphaned(error());
-        }
-        for waiting in self.waiting.take() {
-            waiting.job.fail_later(error());
-        }
-        // Where no handle is left, the last one has seen to it.
         if let Some(template) = self.template.upgrade() {
-            template.reap();
+            // Whoever wants something of it next is told why it has no successor.
+            let _ = template.core().revive(self.generation);
+        }
+        for job in self.jobs.take().into_values() {
+            job.orphaned(why);
+        }
+        for job in self.waiting.take() {
+            job.orphaned(why);
         }
     }
 }
 
-fn refused(pid: u32, errno: i32, what: &[u8]) -> Error {
+fn refused(errno: i32, what: &[u8]) -> Error {
     let what = String::from_utf8_lossy(what);
-    let message = format!("template {pid} could not make a process: {what} (errno {errno})");
+    let message = format!("the template could not make a process: {what} (errno {errno})");
     Error::new(ErrorKind::NoProcess, message)
 }
 

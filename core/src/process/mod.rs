@@ -2,16 +2,22 @@
 //!
 //! ```text
 //! Template ──fork──▶ Process ──run──▶ Running ──▶ Exit
+//!    ▲                  │ into_template
+//!    └──────────────────┘
 //!                                       │ job: Waiting ─▶ Asked ─▶ Started ─▶ Running ─▶ told
 //! Link: one per template and thread: asks the template, hears from it
 //! ```
 
 mod early;
 mod exit;
+mod image;
 mod job;
+mod life;
 mod link;
 mod obstacles;
+mod prepared;
 mod reaper;
+mod recipe;
 mod running;
 mod spawn;
 mod state;
@@ -20,4 +26,4 @@ mod template;
 pub use exit::{Cause, Exit};
 pub use running::Running;
 pub use spawn::Process;
-pub use template::Template;
+pub use template::{Report, Template, template};

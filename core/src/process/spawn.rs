@@ -1,19 +1,22 @@
 //! Flow 2: a process while it is being prepared.
 
+use std::cell::RefCell;
+use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::job::Job;
 use super::link::Link;
-use super::{Running, Template};
-use crate::wire::{self, BODY_MAX, Header, Message, Outbox};
+use super::recipe::{Given, Recipe, Then};
+use super::{Running, Template, prepared};
 use crate::{Error, Result};
 
 /// A process being prepared: takes descriptors and arguments, can be forked, then runs.
 ///
-/// It comes to be when it is run; every call before that returns at once and costs no system call but for
-/// a long argument's. Dropped instead, it never was.
+/// Every call that prepares it returns at once. It comes to be when it is run, or forked after code was
+/// called in it; dropped before, it never was or exits.
 ///
 /// # Examples
 /// ```no_run
@@ -21,8 +24,8 @@ use crate::{Error, Result};
 /// # let template = tine::Template::early()?;
 /// tine::entry!(GREET = greet);
 /// fn greet(mut worker: tine::Worker) -> tine::Result<()> {
-///     let name = worker.take_arg()?;
-///     std::io::Write::write_all(&mut worker.socket(), &name)?;
+///     let greeting = [worker.take_arg()?, worker.take_arg()?].concat();
+///     std::io::Write::write_all(&mut worker.socket(), &greeting)?;
 ///     Ok(())
 /// }
 ///
@@ -34,108 +37,166 @@ use crate::{Error, Result};
 /// ```
 #[must_use = "a process that is not run never comes to be"]
 pub struct Process {
-    template: Template,
-    given: Vec<Given>,
-    /// The first thing that went wrong; `run`'s callback is told.
-    broken: Option<Error>,
+    preparing: RefCell<Preparing>,
 }
 
-/// One thing sent, shared by all copies.
-#[derive(Clone)]
-enum Given {
-    Fd(Arc<OwnedFd>),
-    Arg(Arc<[u8]>),
-    /// Too long for a message: its octets lie in a memfd, and no longer in the app's heap.
-    LongArg {
-        file: Arc<OwnedFd>,
-        len: u32,
-    },
+struct Preparing {
+    template: Template,
+    given: Vec<Given>,
+    /// In a fresh image instead of a copy of the template.
+    fresh: bool,
+    /// The first thing that went wrong; `run`'s callback is told.
+    broken: Option<Arc<Error>>,
 }
 
 impl Process {
-    pub(super) fn new(template: Template) -> Process {
-        Process { template, given: Vec::new(), broken: None }
+    pub(super) fn new(template: Template, fresh: bool) -> Process {
+        let preparing = Preparing { template, given: Vec::new(), fresh, broken: None };
+        Process { preparing: RefCell::new(preparing) }
     }
 
     /// Makes a copy: it has inherited what was sent so far, and gets alone what it is sent from now on.
+    ///
+    /// When code was called in this process, the process comes to be now and the copies are forked from
+    /// it, with all that the code has left in its memory.
     pub fn fork(&self) -> Process {
-        let broken = self.broken.as_ref().map(|error| Error::new(error.kind(), error.to_string()));
-        Process { template: self.template.clone(), given: self.given.clone(), broken }
+        let mut preparing = self.preparing.borrow_mut();
+        if preparing.given.iter().any(Given::runs)
+            && let Err(error) = preparing.settle()
+        {
+            preparing.broken = Some(Arc::new(error));
+        }
+        let Preparing { template, given, fresh, broken } = &*preparing;
+        let copy = Preparing {
+            template: template.clone(),
+            given: given.clone(),
+            fresh: *fresh,
+            broken: broken.clone(),
+        };
+        Process { preparing: RefCell::new(copy) }
     }
 
     /// Sends a descriptor. It stays open here until all copies have got theirs, then it is closed.
-    pub fn send_fd(mut self, fd: impl Into<OwnedFd>) -> Self {
-        self.given.push(Given::Fd(Arc::new(fd.into())));
-        self
+    pub fn send_fd(self, fd: impl Into<OwnedFd>) -> Self {
+        self.give(Ok(Given::Fd(Arc::new(fd.into()))))
     }
 
     /// Sends an argument: any octets, at most 4 GiB.
     ///
     /// One longer than 64 KiB is moved to a memfd at once, which all copies share.
-    pub fn send_arg(mut self, octets: impl Into<Vec<u8>>) -> Self {
-        match give(octets.into()) {
-            Ok(given) => self.given.push(given),
-            Err(error) => self.broken = self.broken.or(Some(error)),
+    pub fn send_arg(self, octets: impl Into<Vec<u8>>) -> Self {
+        self.give(Given::arg(octets.into()))
+    }
+
+    /// Calls a function in the process while it is prepared, after what was given before.
+    ///
+    /// `function` is a [`Function`](crate::Function), or its name. When it fails, panics or does not exist,
+    /// the process exits; `run`'s callback is told why, with the function's name and the process's id.
+    pub fn call<A: Into<Vec<u8>>>(
+        self,
+        function: impl Into<String>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let args = args.into_iter().map(Into::into).collect();
+        self.give(Ok(Given::Call { function: function.into().into(), args }))
+    }
+
+    /// Loads a shared object into the process and registers its entries and functions there.
+    ///
+    /// It is opened now, so that the process gets this very file. How one is written stands in
+    /// [`plugin!`](crate::plugin) for Rust and in `tine-plugin.h` for C. Its failure is told as that of
+    /// [`Process::call`].
+    pub fn load(self, path: impl AsRef<Path>) -> Self {
+        let path = path.as_ref();
+        let opened = OpenOptions::new()
+            .read(true)
+            .open(path)
+            .map_err(|error| Error::system(format_args!("open {}", path.display()), error));
+        self.give(opened.map(|file| Given::Load {
+            path: path.to_string_lossy().into(),
+            file: Arc::new(file.into()),
+        }))
+    }
+
+    fn give(self, given: Result<Given>) -> Self {
+        let mut preparing = self.preparing.borrow_mut();
+        match given {
+            Ok(given) => preparing.given.push(given),
+            Err(error) if preparing.broken.is_none() => preparing.broken = Some(Arc::new(error)),
+            Err(_) => (),
         }
+        drop(preparing);
         self
     }
 
-    /// Forks the process and enters a function in it.
+    /// Runs the process and enters a function in it.
     ///
     /// `entry` is an [`Entry`](crate::Entry), or its name. The callback runs once, on this thread's queue:
-    /// with the app's end of the worker's socket (non-blocking, close-on-exec) when the process exists and
-    /// has its orders, or with the reason why it could not come to be. A name that the template does not
-    /// know is told as the worker's [`Exit`](crate::Exit).
+    /// with the app's end of the worker's socket (non-blocking, close-on-exec) when the process exists, is
+    /// prepared and has its orders, or with the reason why it could not come to be. A name that the template
+    /// does not know is told as the worker's [`Exit`](crate::Exit).
     ///
     /// # Panics
     /// As [`queue`](crate::queue()) does, when descriptors run out for this thread's queue.
     #[track_caller]
     pub fn run(
-        mut self,
+        self,
         entry: impl Into<String>,
         callback: impl FnOnce(Result<UnixStream>) + 'static,
     ) -> Running {
-        let entry = entry.into();
-        let orders = match self.broken.take() {
-            Some(error) => Err(error),
-            None => self.orders(&entry),
+        let Preparing { template, given, fresh, broken } = self.preparing.into_inner();
+        let recipe = Recipe { given, then: Then::Run(entry.into().into()), fresh };
+        let job = Job::new(template.clone(), recipe, Box::new(callback));
+        let asked = match broken {
+            Some(error) => Err(Error::again(&error)),
+            None => template.core().check().and_then(|()| Link::of(&template)?.ask(&job)),
         };
-        let job = Job::new(entry, Box::new(callback));
-        let asked = orders.and_then(|orders| {
-            self.template.check()?;
-            Link::of(&self.template)?.ask(&job, orders, self.template)
-        });
         if let Err(error) = asked {
             job.fail_later(error);
         }
         Running::new(job)
     }
 
-    fn orders(self: &Process, entry: &str) -> Result<Outbox> {
-        let mut orders = Outbox::default();
-        for given in &self.given {
-            match given {
-                Given::Fd(fd) => orders.push(&Message::Fds, 0, vec![Arc::clone(fd)])?,
-                Given::Arg(octets) => orders.push(&Message::Arg(octets), 0, Vec::new())?,
-                Given::LongArg { file, len } => {
-                    let header =
-                        Header { code: Message::ARG, long: true, fds: 1, len: *len, id: 0 };
-                    orders.push_long(header, Arc::clone(file));
-                }
-            }
-        }
-        orders.push(&Message::Run { entry: entry.as_bytes() }, 0, Vec::new())?;
-        Ok(orders)
+    /// Makes the process a template of its own, which has what it was given and what was called in it.
+    ///
+    /// It comes to be now. Should it die, it is made anew in the same way.
+    ///
+    /// # Errors
+    /// What went wrong in preparing it so far. What goes wrong in the process itself is told to those who
+    /// are forked from it.
+    pub fn into_template(self) -> Result<Template> {
+        let mut preparing = self.preparing.into_inner();
+        preparing.settle()?;
+        Ok(preparing.template)
+    }
+
+    /// Turns the handle into a descriptor, to be passed to another process and made a handle again there
+    /// by [`Process::from_fd`].
+    ///
+    /// The process comes to be now, and belongs to this app: it dies with it.
+    ///
+    /// # Errors
+    /// As [`Process::into_template`].
+    pub fn into_fd(self) -> Result<OwnedFd> {
+        self.into_template()?.into_fd()
+    }
+
+    /// Makes a handle of a descriptor that [`Process::into_fd`] gave.
+    pub fn from_fd(fd: OwnedFd) -> Process {
+        Template::from_fd(fd).fork()
     }
 }
 
-fn give(octets: Vec<u8>) -> Result<Given> {
-    if octets.len() <= BODY_MAX {
-        return Ok(Given::Arg(octets.into()));
+impl Preparing {
+    /// Makes the process come to be as a template, which has everything that was given.
+    fn settle(&mut self) -> Result<()> {
+        if let Some(error) = self.broken.take() {
+            return Err(Error::again(&error));
+        }
+        self.template.core().check()?;
+        let given = std::mem::take(&mut self.given);
+        self.template = prepared::template(self.template.clone(), given, self.fresh)?;
+        self.fresh = false;
+        Ok(())
     }
-    let len = u32::try_from(octets.len()).map_err(|_| {
-        let message = format!("an argument of {} octets is past 4 GiB", octets.len());
-        Error::new(crate::ErrorKind::Misuse, message)
-    })?;
-    Ok(Given::LongArg { file: Arc::new(wire::long_file(&octets)?), len })
 }

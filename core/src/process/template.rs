@@ -1,15 +1,16 @@
 //! Flow 2, its beginning: the handle of a template.
 
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use rustix::process::Pid;
-
-use super::{Process, early, reaper};
-use crate::wire::{Message, socket};
-use crate::{Error, ErrorKind, Result};
+use super::image::Image;
+use super::life::{Body, Core, Origin};
+use super::{Process, early};
+use crate::Result;
 
 /// A process kept clean, from which workers are forked.
 ///
@@ -17,33 +18,56 @@ use crate::{Error, ErrorKind, Result};
 /// through its own queue. The template ends when the last handle is dropped and the last of its workers
 /// has ended, and at once when the app dies, however it dies; its workers die with it.
 ///
+/// # When a template dies
+/// One that is killed, or leaves a request unanswered past its [deadline](Template::set_deadline), is made
+/// anew: its workers die with it and their ends are told; requests that no process has begun are carried
+/// over to the new one; those that one may have begun fail, once. A template that was *forked* cannot be
+/// forked again from an app that has threads by now: its successor is the program's own image, executed,
+/// so that entries are found but state loaded before the fork is lost; prepare what must last with
+/// [`Process::call`] or [`Process::load`], which are repeated. After five deaths in a row, without a
+/// process made in between, a template is given up, and every request fails with that as its reason.
+///
+/// # Typical problems
 /// The template is a child of the app: an app that waits for *any* child (`waitpid(-1, …)`) meets it.
 #[derive(Clone)]
 pub struct Template {
     core: Arc<Core>,
 }
 
-/// A handle that does not keep the template alive.
-pub(super) struct WeakTemplate(Weak<Core>);
-
-impl WeakTemplate {
-    pub fn upgrade(&self) -> Option<Template> {
-        self.0.upgrade().map(|core| Template { core })
+/// Gives the program's default template, which all callers share.
+///
+/// It is the one that [`Template::early`] or [`Template::here`] forked first, if the program did, and
+/// else the program's own image, executed on first need: a library needs no help from `main`, and `main`
+/// never runs twice.
+///
+/// # Errors
+/// [`ErrorKind::System`](crate::ErrorKind::System) when the image cannot be executed.
+pub fn template() -> Result<Template> {
+    let mut default = DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(template) = default.offered.upgrade()
+        && template.core.check().is_ok()
+    {
+        return Ok(template);
     }
+    if let Some(template) = &default.executed
+        && template.core.check().is_ok()
+    {
+        return Ok(template.clone());
+    }
+    // Inherited through a fork: the other process's, and none of ours to close.
+    std::mem::forget(default.executed.take());
+    Ok(default.executed.insert(Template::exec()?).clone())
 }
 
-/// What all handles share.
-struct Core {
-    /// Tells templates apart in this process.
-    number: u64,
-    /// The template's process.
-    pid: Pid,
-    pidfd: Option<OwnedFd>,
-    /// The process that the handle belongs to.
-    owner: Pid,
-    /// The link that lives as long as the handles do; new links are sent over it.
-    root: Mutex<OwnedFd>,
+/// What [`template`] gives.
+struct Default {
+    /// The program's own, as long as it keeps it.
+    offered: WeakTemplate,
+    executed: Option<Template>,
 }
+
+static DEFAULT: Mutex<Default> =
+    Mutex::new(Default { offered: WeakTemplate(Weak::new()), executed: None });
 
 impl Template {
     /// Forks the template as the first thing in `main`, before threads, toolkits and data.
@@ -51,10 +75,10 @@ impl Template {
     /// In the template itself this call never returns: there the program serves, until the app is gone.
     ///
     /// # Errors
-    /// - [`ErrorKind::TooLate`]: the program has a second thread, GLib types or GTK are initialised, or a
-    ///   descriptor shows that an event loop or a display connection lives here already. The message names
-    ///   each. This is so under `cargo test`, whose harness has threads.
-    /// - [`ErrorKind::System`]: fork(2) or a descriptor was refused.
+    /// - [`ErrorKind::TooLate`](crate::ErrorKind::TooLate): the program has a second thread, GLib types or
+    ///   GTK are initialised, or a descriptor shows that an event loop or a display connection lives here
+    ///   already. The message names each. This is so under `cargo test`, whose harness has threads.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): fork(2) or a descriptor was refused.
     ///
     /// # Examples
     /// ```no_run
@@ -65,89 +89,148 @@ impl Template {
     /// }
     /// ```
     pub fn early() -> Result<Template> {
-        early::fork()
+        early::fork().map(Template::offer)
     }
 
-    pub(super) fn new(pid: Pid, pidfd: Option<OwnedFd>, root: OwnedFd) -> Template {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let owner = rustix::process::getpid();
-        Template { core: Arc::new(Core { number, pid, pidfd, owner, root: Mutex::new(root) }) }
+    /// Forks the program at a moment of its choice, as a template that has its loaded state.
+    ///
+    /// Everything in memory is shared with the workers until it is written to; descriptors but the standard
+    /// three are closed in the template. A hash map's keys and any other random state that exists by now
+    /// are the same in all workers. As with [`Template::early`], the call never returns in the template.
+    ///
+    /// # Errors
+    /// As [`Template::early`].
+    pub fn here() -> Result<Template> {
+        early::fork().map(Template::offer)
+    }
+
+    /// Executes the program's own image as a template: fresh memory, a fresh address-space layout.
+    ///
+    /// It works in any program at any time, and after the program's file was replaced, renamed or deleted.
+    /// `main` does not run in it: tine takes over before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`](crate::ErrorKind::System): no /proc, or no process or descriptor to be had.
+    pub fn exec() -> Result<Template> {
+        Image::Own
+            .execute()
+            .map(|body| Template::new(Core::new(Origin::Executed(Image::Own), body)))
+    }
+
+    /// Executes another program as a template: one that links tine and no toolkit forks faster.
+    ///
+    /// The file is opened once; a new template, should it be needed, is made from the same inode. Entries are
+    /// found by name, so both programs take them from one library.
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`](crate::ErrorKind::System): the program cannot be opened or executed. That it
+    /// does not link tine shows in the first request: it is no template then.
+    pub fn program(path: impl AsRef<Path>) -> Result<Template> {
+        let image = Image::program(path.as_ref())?;
+        let body = image.execute()?;
+        Ok(Template::new(Core::new(Origin::Executed(image), body)))
+    }
+
+    /// Makes a handle of a descriptor that [`Process::into_fd`] gave, here or in another process.
+    ///
+    /// The processes behind it belong to the app that made them and die with it.
+    pub fn from_fd(fd: OwnedFd) -> Template {
+        Template::new(Core::new(Origin::Foreign, Body::foreign(fd)))
+    }
+
+    pub(super) fn new(core: Core) -> Template {
+        Template { core: Arc::new(core) }
+    }
+
+    /// Makes it the default, unless there is one.
+    fn offer(self) -> Template {
+        let mut default = DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+        if default.offered.upgrade().is_none() {
+            default.offered = self.downgrade();
+        }
+        drop(default);
+        self
     }
 
     /// Begins a process, forked from the template when it is run.
     pub fn fork(&self) -> Process {
-        Process::new(self.clone())
+        Process::new(self.clone(), false)
     }
 
-    /// The template's process id.
-    pub fn pid(&self) -> u32 {
-        self.core.pid.as_raw_nonzero().get() as u32
+    /// Begins a process in a fresh image of the template's program, executed when it is run.
+    ///
+    /// It shares no memory and no address-space layout with any other, and takes as long as starting the
+    /// program does; the app's thread is not held meanwhile.
+    pub fn fresh(&self) -> Process {
+        Process::new(self.clone(), true)
+    }
+
+    /// The template's process id; None while it is not known, and for one that came from elsewhere.
+    pub fn pid(&self) -> Option<u32> {
+        self.core.pid()
+    }
+
+    /// Keeps `count` processes forked ahead, which makes the next ones start sooner.
+    ///
+    /// They are refilled when the template has nothing else to do, and given up with 0, or by the template
+    /// itself when the system is short of memory (Linux's pressure stall information, where it is to be
+    /// had) until the next request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoTemplate`](crate::ErrorKind::NoTemplate) when the template was given up.
+    pub fn spares(&self, count: u32) -> Result<()> {
+        self.core.check()?;
+        self.core.set_spares(count)
+    }
+
+    /// Sets how long the template may leave a request unanswered before it is killed and made anew.
+    ///
+    /// Ten seconds unless set.
+    pub fn set_deadline(&self, deadline: Duration) {
+        self.core.set_deadline(deadline);
+    }
+
+    /// Tells what was made so far.
+    pub fn report(&self) -> Report {
+        let counts = &self.core.counts;
+        Report {
+            processes: counts.processes.load(Ordering::Relaxed),
+            from_spares: counts.from_spares.load(Ordering::Relaxed),
+            deaths: counts.deaths.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.core
     }
 
     pub(super) fn downgrade(&self) -> WeakTemplate {
         WeakTemplate(Arc::downgrade(&self.core))
     }
 
-    pub(super) fn number(&self) -> u64 {
-        self.core.number
-    }
-
-    /// Refuses a handle that came here through a fork.
-    pub(super) fn check(&self) -> Result<()> {
-        let here = rustix::process::getpid();
-        if here == self.core.owner {
-            return Ok(());
-        }
-        let message = format!(
-            "template {} belongs to process {}, this is process {}",
-            self.pid(),
-            self.core.owner.as_raw_nonzero(),
-            here.as_raw_nonzero()
-        );
-        Err(Error::new(ErrorKind::WrongProcess, message))
-    }
-
-    /// Makes a new link and hands its far end to the template.
-    pub(super) fn connect(&self) -> Result<OwnedFd> {
-        let (near, far) = socket::link_pair().map_err(|error| self.unreachable(error))?;
-        let (octets, _) = Message::Connect.encode(0, 1);
-        let root = self.core.root.lock().unwrap_or_else(PoisonError::into_inner);
-        // Full only when 256 threads connect at once: then this waits for the template, not for the clock.
-        loop {
-            match socket::send(&*root, &octets, &[far.as_fd()]) {
-                Ok(_) => return Ok(near),
-                Err(rustix::io::Errno::AGAIN) => {
-                    let mut room =
-                        [rustix::event::PollFd::new(&*root, rustix::event::PollFlags::OUT)];
-                    rustix::event::poll(&mut room, None)
-                        .map_err(|error| self.unreachable(error))?;
-                }
-                Err(error) => return Err(self.unreachable(error)),
-            }
-        }
-    }
-
-    fn unreachable(&self, error: rustix::io::Errno) -> Error {
-        Error::system(format_args!("reach template {}", self.pid()), error)
-    }
-
-    /// Sees to it that the template's process leaves no zombie, now that it has gone or is going.
-    pub(super) fn reap(&self) {
-        if let Some(pidfd) = self.core.pidfd.as_ref().and_then(|fd| fd.try_clone().ok()) {
-            reaper::adopt(pidfd);
-        }
+    pub(super) fn into_fd(self) -> Result<OwnedFd> {
+        self.core.connect().map(|(link, _)| link)
     }
 }
 
-impl Drop for Core {
-    fn drop(&mut self) {
-        // The root link closes with the other fields; the template follows when its workers have ended.
-        if rustix::process::getpid() == self.owner
-            && let Some(pidfd) = self.pidfd.take()
-        {
-            reaper::adopt(pidfd);
-        }
+/// What a template has made, over all of its lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Processes.
+    pub processes: u64,
+    /// Those of them that were spares.
+    pub from_spares: u64,
+    /// How often the template died and was missed.
+    pub deaths: u64,
+}
+
+/// A handle that does not keep the template alive.
+pub(super) struct WeakTemplate(Weak<Core>);
+
+impl WeakTemplate {
+    pub fn upgrade(&self) -> Option<Template> {
+        self.0.upgrade().map(|core| Template { core })
     }
 }
 

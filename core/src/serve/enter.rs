@@ -2,45 +2,49 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::fmt;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
 use rustix::process::{Pid, Signal};
 
-use super::orders::{Orders, Then};
+use super::items::Items;
+use super::orders::{Orders, Stopped, Then};
+use super::prepare;
 use super::stderr::Voice;
-use super::worker::{Item, Worker};
-use crate::entry::Entry;
+use super::worker::Worker;
 use crate::wire::How;
-use crate::{Result, sys};
+use crate::{Error, Result, sys};
 
 /// What a fresh process starts with.
 pub(super) struct Birth {
     /// Its own socket.
     pub socket: OwnedFd,
-    /// The writing end of its standard error.
-    pub stderr: OwnedFd,
+    /// The writing end of its standard error, unless that is descriptor 2 already.
+    pub stderr: Option<OwnedFd>,
     /// Octets of orders that lie in the socket already.
     pub waiting: usize,
     /// What it inherits.
-    pub items: VecDeque<Item>,
+    pub items: Items,
     /// The template: when that dies, so does this process.
     pub parent: Pid,
 }
 
 /// Runs a fresh process from its first moment to its last.
 pub(super) fn enter(birth: Birth) -> ! {
-    let Birth { socket, stderr, waiting, items, parent } = birth;
-    let socket = clean(socket, stderr, parent).unwrap_or_else(|_| sys::exit_now(1));
+    let waiting = birth.waiting;
+    let (socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
     VOICE.set(Voice::new());
-    let then = Orders::new(socket, waiting, items)
-        .and_then(|mut orders| orders.follow().map(|then| (then, orders.into_parts())));
-    let (how, text) = match then {
-        Ok((Then::Run(name), (socket, items))) => run(&name, Worker::new(socket.into(), items)),
-        Ok((Then::Leave, _)) => (How::Dropped, Vec::new()),
-        Err(error) => (How::BadOrders, error.to_string().into_bytes()),
+    let mut orders = Orders::new(socket, waiting, items);
+    let (how, text) = match orders.follow() {
+        Ok(Then::Run(name)) => {
+            let (socket, items) = orders.into_parts();
+            run(&name, Worker::new(socket.into(), items))
+        }
+        Ok(Then::Serve(link)) => serve_link(link, orders.into_parts().1),
+        Ok(Then::Leave) => (How::Dropped, Vec::new()),
+        Err(Stopped { how, text }) => (how, text.into_bytes()),
     };
     // A closed standard output is nothing that can be told any more.
     let _ = std::io::stdout().flush();
@@ -55,37 +59,84 @@ fn say(how: How, text: &[u8]) {
 }
 
 /// Rule 6 of the design: signals, descriptors, and death with the parent.
-fn clean(socket: OwnedFd, stderr: OwnedFd, parent: Pid) -> Result<OwnedFd> {
+fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
+    let Birth { socket, stderr, mut items, parent, .. } = birth;
     sys::default_signals(false);
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
         // It died before the line above could tell.
         sys::exit_now(1);
     }
-    sys::descriptors::make_standard(&stderr, 2)?;
-    let [socket] = sys::descriptors::keep_only([socket])?;
+    match &stderr {
+        Some(stderr) => sys::descriptors::make_standard(stderr, 2)?,
+        // Executed: descriptor 0 is the socket still.
+        None => sys::descriptors::make_null(0)?,
+    }
+    let socket = keep(socket, &mut items)?;
     rustix::io::ioctl_fionbio(&socket, false)?;
     std::mem::forget(stderr);
-    Ok(socket)
+    Ok((socket, items))
+}
+
+/// Closes everything but `first`, which becomes descriptor 3, and what was sent.
+fn keep(first: OwnedFd, items: &mut Items) -> Result<OwnedFd> {
+    let mut kept = None;
+    items.replace_fds(|fds| {
+        let all = std::iter::once(first).chain(fds).collect();
+        let mut all = sys::descriptors::keep_only(all)?.into_iter();
+        kept = all.next();
+        Ok::<_, Error>(all.collect())
+    })?;
+    kept.ok_or_else(|| Error::from(std::io::Error::from(std::io::ErrorKind::NotFound)))
+}
+
+/// Becomes a template whose processes inherit `items`. Comes back only when it cannot.
+fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
+    sys::default_signals(true);
+    match keep(link, &mut items) {
+        Ok(link) => super::template::serve(link, items),
+        Err(error) => (How::BadOrders, error.to_string().into_bytes()),
+    }
 }
 
 fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
-    let Some(entry) = Entry::find(name) else {
-        return (How::NotFound, Entry::names().join("\n").into_bytes());
-    };
     sys::on_exit(exited);
-    match catch_unwind(AssertUnwindSafe(|| entry.enter(worker))) {
-        Ok(Ok(())) => (How::Returned, Vec::new()),
-        Ok(Err(text)) => (How::Failed, text.into_bytes()),
-        Err(payload) => (How::Panicked, panic_text(&*payload)),
+    match catch(|| prepare::enter(name, worker)) {
+        Ok(Some(Ok(()))) => (How::Returned, Vec::new()),
+        Ok(Some(Err(text))) => (How::Failed, text.into_bytes()),
+        Ok(None) => (How::NotFound, prepare::known_entries().join("\n").into_bytes()),
+        Err(panic) => (How::Panicked, format!("{}\0{}", panic.message, panic.place).into_bytes()),
     }
+}
+
+/// A panic that was caught.
+#[derive(Clone, Default)]
+pub(crate) struct Panic {
+    message: String,
+    /// `file:line:column`, where it is known.
+    place: String,
+}
+
+impl fmt::Display for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "panicked at {}: {}", self.place, self.message)
+    }
+}
+
+/// Calls code of the program's, and catches its panic.
+pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
+    PANIC.take();
+    catch_unwind(AssertUnwindSafe(function)).map_err(|payload| {
+        // A program that has put its own hook in place leaves the payload only.
+        PANIC.take().unwrap_or_else(|| Panic { message: text(&*payload), place: String::new() })
+    })
 }
 
 thread_local! {
     /// Set in a process's main thread, whose end is the process's.
     static VOICE: Cell<Option<Voice>> = const { Cell::new(None) };
-    /// The last panic of this thread: message, NUL, place.
-    static PANIC: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The last panic of this thread.
+    static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
 /// Has panics of workers noted; called once in each template, inherited by its workers.
@@ -98,24 +149,20 @@ pub(super) fn note_panics() {
 }
 
 fn note(info: &PanicHookInfo<'_>) {
-    let message = info.payload_as_str().unwrap_or("(not a string)");
-    let place = info.location().map(ToString::to_string).unwrap_or_default();
-    let text = format!("{message}\0{place}").into_bytes();
+    let panic = Panic {
+        message: info.payload_as_str().unwrap_or("(not a string)").into(),
+        place: info.location().map(ToString::to_string).unwrap_or_default(),
+    };
     if cfg!(panic = "abort") {
         // Nobody will catch it: these are the last words.
-        say(How::Panicked, &text);
+        say(How::Panicked, format!("{}\0{}", panic.message, panic.place).as_bytes());
     }
-    PANIC.with(|panic| *panic.borrow_mut() = text);
+    PANIC.set(Some(panic));
 }
 
-/// The noted panic; a program that has put its own hook in place leaves the payload only.
-fn panic_text(payload: &(dyn Any + Send)) -> Vec<u8> {
-    let noted = PANIC.with(RefCell::take);
-    if !noted.is_empty() {
-        return noted;
-    }
+fn text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default().into_bytes()
+    text.or_else(|| payload.downcast_ref().cloned()).unwrap_or_default()
 }
 
 /// exit(3) in a worker: its own output is flushed by then, the app's handlers stay uncalled.

@@ -10,11 +10,21 @@
 
 mod child;
 mod enter;
+pub(crate) mod image;
+mod items;
 mod link;
 mod orders;
+mod prepare;
 mod stderr;
 mod template;
 mod worker;
 
-pub(crate) use template::begin;
-pub use worker::{Item, Worker};
+pub(crate) use enter::catch;
+pub use items::{Item, Items};
+pub(crate) use template::settle_and_serve;
+pub use worker::Worker;
+
+/// What an entry of a plugin is given.
+pub(crate) fn worker(socket: std::os::unix::net::UnixStream, items: Vec<Item>) -> Worker {
+    Worker::new(socket, items.into_iter().collect())
+}

@@ -3,69 +3,118 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use super::worker::Item;
-use crate::wire::{BODY_MAX, HEADER, Header, Message, socket};
+use rustix::net::RecvFlags;
+
+use super::items::{Item, Items};
+use super::prepare;
+use crate::wire::{HEADER, Header, How, Message, socket};
 use crate::{Error, ErrorKind, Result};
 
 /// What a process does after its orders.
 pub(super) enum Then {
     /// Enter the function of this name.
     Run(Vec<u8>),
+    /// Serve this link, as a template.
+    Serve(OwnedFd),
     /// The app has dropped the handle.
     Leave,
+}
+
+/// Why a process does not get through its orders, and how it says so.
+pub(super) struct Stopped {
+    pub how: How,
+    pub text: String,
 }
 
 /// Orders on a process's socket. Nothing behind `Run` is read: it is the worker's.
 pub(super) struct Orders {
     socket: OwnedFd,
+    /// Octets that are known to lie in the socket already.
+    waiting: usize,
     /// Octets read and not yet decoded, from `at` on.
     buffer: Vec<u8>,
     at: usize,
     fds: VecDeque<OwnedFd>,
-    items: VecDeque<Item>,
+    items: Items,
+    /// The link that is to be served.
+    link: Option<OwnedFd>,
 }
 
 impl Orders {
-    /// Begins with the `waiting` octets that are known to lie in the socket already.
-    pub fn new(socket: OwnedFd, waiting: usize, items: VecDeque<Item>) -> Result<Self> {
-        let mut orders = Orders { socket, buffer: Vec::new(), at: 0, fds: VecDeque::new(), items };
-        orders.fetch(waiting)?;
-        Ok(orders)
+    pub fn new(socket: OwnedFd, waiting: usize, items: Items) -> Self {
+        let (buffer, fds) = (Vec::new(), VecDeque::new());
+        Orders { socket, waiting, buffer, at: 0, fds, items, link: None }
     }
 
     /// Carries out orders until one says what to do then.
-    pub fn follow(&mut self) -> Result<Then> {
+    pub fn follow(&mut self) -> Result<Then, Stopped> {
         loop {
-            let Some(header) = self.header()? else { return Ok(Then::Leave) };
-            let fds = self.descriptors(header)?;
-            let body = self.body(header, fds)?;
+            let next = self.next()?;
+            let Some((header, mut body)) = next else { return Ok(Then::Leave) };
             match Message::decode(header, &body.octets)? {
-                Message::Arg(octets) => self.items.push_back(Item::Arg(octets.to_vec())),
-                Message::Fds => self.items.extend(body.fds.into_iter().map(Item::Fd)),
-                Message::Run { entry } => return Ok(Then::Run(entry.to_vec())),
-                other => return Err(other.misplaced()),
+                Message::Arg(octets) => self.items.push(Item::Arg(octets.to_vec())),
+                Message::Fds => {
+                    body.fds.into_iter().for_each(|fd| self.items.push(Item::Fd(fd)));
+                }
+                Message::Link => self.link = body.fds.pop(),
+                Message::Call { function, args } => {
+                    let args = args.into_iter().map(<[u8]>::to_vec).collect();
+                    prepare::call(function, &mut self.items, args)
+                        .map_err(|text| self.unprepared(text))?;
+                }
+                Message::Load { path } => {
+                    let file = body.fds.pop().ok_or_else(cut_off)?;
+                    prepare::load(path, &file).map_err(|text| self.unprepared(text))?;
+                }
+                Message::Run { report, entry } => {
+                    if report {
+                        self.say_ready()?;
+                    }
+                    return Ok(Then::Run(entry.to_vec()));
+                }
+                Message::Serve => {
+                    return self.link.take().map(Then::Serve).ok_or_else(|| cut_off().into());
+                }
+                other => return Err(other.misplaced().into()),
             }
         }
     }
 
+    /// A process that was to serve says over its link why it does not; others have only last words.
+    fn unprepared(&self, text: String) -> Stopped {
+        if let Some(link) = &self.link {
+            let refused = Message::Refused { errno: 0, what: text.as_bytes() };
+            // An app that is gone will not ask.
+            let _ = socket::send(link, &refused.encode(0, 0).0, &[]);
+        }
+        Stopped { how: How::Unprepared, text }
+    }
+
+    fn say_ready(&self) -> Result<()> {
+        socket::send(&self.socket, &Message::Ready.encode(0, 0).0, &[])?;
+        Ok(())
+    }
+
     /// Gives up the socket and what was sent.
-    pub fn into_parts(self) -> (OwnedFd, VecDeque<Item>) {
+    pub fn into_parts(self) -> (OwnedFd, Items) {
         (self.socket, self.items)
     }
 
-    fn header(&mut self) -> Result<Option<Header>> {
-        if self.buffer.len() == self.at && !self.fetch(HEADER)? {
-            return Ok(None);
-        }
-        let header = self.take::<HEADER>()?;
-        Header::decode(&header).map(Some)
+    /// Reads one order; None: the app has closed its end.
+    fn next(&mut self) -> Result<Option<(Header, Body)>> {
+        let Some(header) = self.header()? else { return Ok(None) };
+        let fds = self.descriptors(header)?;
+        Ok(Some((header, self.body(header, fds)?)))
     }
 
-    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        self.ensure(N)?;
-        let octets = self.buffer[self.at..].first_chunk().copied();
-        self.at += N;
-        octets.ok_or_else(cut_off)
+    fn header(&mut self) -> Result<Option<Header>> {
+        if self.buffer.len() == self.at && self.fetch(HEADER)? == 0 {
+            return Ok(None);
+        }
+        self.ensure(HEADER)?;
+        let header = self.buffer[self.at..].first_chunk().ok_or_else(cut_off)?;
+        self.at += HEADER;
+        Header::decode(header).map(Some)
     }
 
     fn body(&mut self, header: Header, mut fds: Vec<OwnedFd>) -> Result<Body> {
@@ -90,31 +139,37 @@ impl Orders {
 
     /// Sees to it that `len` octets wait in the buffer.
     fn ensure(&mut self, len: usize) -> Result<()> {
-        let have = self.buffer.len() - self.at;
-        if have < len && !self.fetch(len - have)? {
-            return Err(cut_off());
+        while self.buffer.len() - self.at < len {
+            if self.fetch(len - (self.buffer.len() - self.at))? == 0 {
+                return Err(cut_off());
+            }
         }
         Ok(())
     }
 
-    /// Reads exactly `len` octets more; false when the app is gone instead.
-    fn fetch(&mut self, len: usize) -> Result<bool> {
-        debug_assert!(len <= BODY_MAX + HEADER || self.at == 0);
+    /// Reads once: at least one octet, at most `len` or what is known to be there; 0: the app is gone.
+    fn fetch(&mut self, len: usize) -> Result<usize> {
         self.buffer.drain(..self.at);
         self.at = 0;
         let start = self.buffer.len();
-        self.buffer.resize(start + len, 0);
+        self.buffer.resize(start + len.max(self.waiting.min(READ_AHEAD)), 0);
         let mut fds = Vec::new();
-        let got = socket::receive_exact(&self.socket, &mut self.buffer[start..], &mut fds);
+        let received =
+            socket::receive(&self.socket, &mut self.buffer[start..], &mut fds, RecvFlags::empty());
+        let got = received.map_err(|error| Error::system("read the orders of a process", error))?;
         self.fds.extend(fds);
-        match got {
-            Ok(true) => Ok(true),
-            Ok(false) => {
-                self.buffer.truncate(start);
-                Ok(false)
-            }
-            Err(error) => Err(Error::system("read the orders of a process", error)),
-        }
+        self.buffer.truncate(start + got);
+        self.waiting = self.waiting.saturating_sub(got);
+        Ok(got)
+    }
+}
+
+/// Octets of orders that are read at once, if so many are known to be there.
+const READ_AHEAD: usize = 16 * 1024;
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Stopped { how: How::BadOrders, text: error.to_string() }
     }
 }
 

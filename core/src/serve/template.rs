@@ -3,7 +3,7 @@
 //! One thread, no allocation that a child would have to share beyond what its bookkeeping needs, and no
 //! look into a process's orders: those wait in the process's socket and are read by the process.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -11,27 +11,28 @@ use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::child::Child;
 use super::enter::{Birth, enter, note_panics};
+use super::image;
+use super::items::Items;
 use super::link::Link;
 use super::stderr::{Read, Stderr};
 use crate::sys::{self, Forked};
-use crate::wire::Message;
+use crate::wire::{Message, socket};
 use crate::{Error, Result};
 
 /// Packets of standard error that are read before other work gets its turn.
 const PACKETS: usize = 16;
 
-/// Makes a process that was just forked from the app a template.
+/// Makes this process a template: one that was just forked from the app, or executed for it.
 ///
-/// With `parent`, it dies with that process's main thread at the latest.
-pub(crate) fn begin(root: OwnedFd, parent: Option<Pid>) -> ! {
+/// With `parent`, it dies with the thread of that process that made it, at the latest.
+pub(crate) fn settle_and_serve(root: OwnedFd, parent: Option<Pid>) -> ! {
     match settle(root, parent) {
-        Ok(root) => serve(root),
+        Ok(root) => serve(root, Items::default()),
         Err(_) => sys::exit_now(1),
     }
 }
@@ -44,16 +45,14 @@ fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
             sys::exit_now(0);
         }
     }
-    let null = rustix::fs::open(c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-    sys::descriptors::make_standard(&null, 0)?;
-    let [root] = sys::descriptors::keep_only([root])?;
-    std::mem::forget(null);
-    Ok(root)
+    sys::descriptors::make_null(0)?;
+    let root = sys::descriptors::keep_only(vec![root])?.pop();
+    root.ok_or_else(|| Error::from(Errno::BADF))
 }
 
-/// Serves until every link is closed, which the app's death does too.
-fn serve(root: OwnedFd) -> ! {
-    let code = match Template::new(root).and_then(|mut template| template.run()) {
+/// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
+pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
+    let code = match Template::new(root, items).and_then(|mut template| template.run()) {
         Ok(()) => 0,
         Err(error) => {
             // The one place where tine prints: its own process is about to end, and the links say no why.
@@ -76,6 +75,8 @@ struct Template {
     state: Option<(u64, u64)>,
     /// Made ahead, so that a fork need not wait for it.
     pipe: Option<(Stderr, OwnedFd)>,
+    /// What every process inherits.
+    items: Items,
     pid: Pid,
 }
 
@@ -106,7 +107,7 @@ impl Token {
 }
 
 impl Template {
-    fn new(root: OwnedFd) -> Result<Self> {
+    fn new(root: OwnedFd, items: Items) -> Result<Self> {
         note_panics();
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let signals = sys::child_signals()?;
@@ -120,8 +121,11 @@ impl Template {
             strays: BTreeMap::new(),
             state: None,
             pipe: None,
+            items,
             pid: rustix::process::getpid(),
         };
+        let started = Message::Started { pid: std::process::id(), spare: false };
+        socket::send(&root, &started.encode(0, 0).0, &[])?;
         template.connect(root)?;
         Ok(template)
     }
@@ -189,15 +193,26 @@ impl Template {
                 true
             }),
             (Message::Fork { waiting }, Some(socket)) => {
-                if let Err(error) = self.fork(link, id, socket, waiting as usize) {
-                    let errno = error.io().and_then(io::Error::raw_os_error).unwrap_or(0);
-                    let what = error.to_string();
-                    self.tell(link, id, &Message::Refused { errno, what: what.as_bytes() }, None);
-                }
-                true
+                let forked = self.fork(link, id, socket, waiting as usize);
+                self.refuse_failed(link, id, forked)
             }
+            (Message::Exec, Some(socket)) => {
+                let executed = self.exec(link, id, socket);
+                self.refuse_failed(link, id, executed)
+            }
+            (Message::Begin, None) => true,
             _ => false,
         }
+    }
+
+    /// Tells the app when a process could not be made; the link goes on.
+    fn refuse_failed(&mut self, link: u64, id: u64, made: Result<()>) -> bool {
+        if let Err(error) = made {
+            let errno = error.io().and_then(io::Error::raw_os_error).unwrap_or(0);
+            let what = error.to_string();
+            self.tell(link, id, &Message::Refused { errno, what: what.as_bytes() }, None);
+        }
+        true
     }
 
     fn disconnect(&mut self, number: u64) {
@@ -212,21 +227,40 @@ impl Template {
 
     fn fork(&mut self, link: u64, id: u64, socket: OwnedFd, waiting: usize) -> Result<()> {
         self.take_over_state(link);
-        let (stderr, writer) = match self.pipe.take() {
-            Some(pipe) => pipe,
-            None => Stderr::new().map_err(|error| Error::system("make a pipe", error))?,
-        };
+        let (stderr, writer) = self.stderr()?;
         match sys::fork().map_err(|error| Error::system("fork the template", error))? {
             Forked::Child => enter(Birth {
                 socket,
-                stderr: writer,
+                stderr: Some(writer),
                 waiting,
-                items: VecDeque::new(),
+                items: std::mem::take(&mut self.items),
                 parent: self.pid,
             }),
             Forked::Parent(pid) => self.born(pid, Child { link, id, stderr, born: Instant::now() }),
         }
         Ok(())
+    }
+
+    /// Executes this program's image anew, without copying this process: the C library's posix_spawn does.
+    fn exec(&mut self, link: u64, id: u64, socket: OwnedFd) -> Result<()> {
+        self.take_over_state(link);
+        let (stderr, writer) = self.stderr()?;
+        let role = format!("process-of {}", self.pid.as_raw_nonzero());
+        let child = image::command(image::OWN_IMAGE, &role, socket)
+            .stderr(writer)
+            .spawn()
+            .map_err(|error| Error::system("execute the program's image", error))?;
+        if let Some(pid) = Pid::from_raw(child.id() as i32) {
+            self.born(pid, Child { link, id, stderr, born: Instant::now() });
+        }
+        Ok(())
+    }
+
+    fn stderr(&mut self) -> Result<(Stderr, OwnedFd)> {
+        match self.pipe.take() {
+            Some(pipe) => Ok(pipe),
+            None => Stderr::new().map_err(|error| Error::system("make a pipe", error)),
+        }
     }
 
     /// Notes a child and tells the app, with a pidfd: no process can have this id before it is reaped.
@@ -238,7 +272,7 @@ impl Template {
         let _ =
             epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(raw).data(), EventFlags::IN);
         self.children.insert(raw, child);
-        self.tell(link, id, &Message::Started { pid: raw as u32 }, pidfd);
+        self.tell(link, id, &Message::Started { pid: raw as u32, spare: false }, pidfd);
     }
 
     fn take_over_state(&mut self, number: u64) {

@@ -12,15 +12,16 @@ use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 /// Moves `keep` to descriptors 3, 4, … in order, close-on-exec, and closes everything after them.
 ///
 /// # Errors
-/// The kernel's; descriptors run out only when more are kept than the limit allows.
-pub(crate) fn keep_only<const N: usize>(keep: [OwnedFd; N]) -> std::io::Result<[OwnedFd; N]> {
+/// The kernel's; descriptors run out only when twice as many as are kept go past the limit.
+pub(crate) fn keep_only(keep: Vec<OwnedFd>) -> std::io::Result<Vec<OwnedFd>> {
     let first = 3;
-    let beyond = first + N as RawFd;
+    let beyond = first + keep.len() as RawFd;
+    let alone = keep.len() == 1;
     // Out of the way of the places, so that no dup3 closes one that is still to be moved.
     let away: Vec<RawFd> = keep
         .into_iter()
         .map(|fd| match fd.into_raw_fd() {
-            fd if fd < beyond && N > 1 => duplicate_above(fd, beyond),
+            fd if fd < beyond && !alone => duplicate_above(fd, beyond),
             fd => Ok(fd),
         })
         .collect::<Result<_, _>>()?;
@@ -36,7 +37,7 @@ pub(crate) fn keep_only<const N: usize>(keep: [OwnedFd; N]) -> std::io::Result<[
         close_one_by_one(beyond)?;
     }
     // SAFETY: the places were filled above, and nobody else owns them.
-    Ok(std::array::from_fn(|n| unsafe { OwnedFd::from_raw_fd(first + n as RawFd) }))
+    Ok((first..beyond).map(|place| unsafe { OwnedFd::from_raw_fd(place) }).collect())
 }
 
 /// Makes `fd` the process's descriptor `place` (0, 1 or 2), which stays open over exec.
@@ -46,6 +47,15 @@ pub(crate) fn keep_only<const N: usize>(keep: [OwnedFd; N]) -> std::io::Result<[
 pub(crate) fn make_standard(fd: &OwnedFd, place: RawFd) -> std::io::Result<()> {
     // SAFETY: see the top; 0, 1 and 2 have no Rust owner that closes them.
     cvt(unsafe { libc::dup2(fd.as_raw_fd(), place) }).map(drop)
+}
+
+/// Makes the process's descriptor `place` (0, 1 or 2) read and write nothing.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn make_null(place: RawFd) -> std::io::Result<()> {
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    make_standard(&null.into(), place)
 }
 
 /// Gives the name of the socket that `fd` is connected to, if it is one of the Unix domain.

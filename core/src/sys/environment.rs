@@ -29,6 +29,12 @@ pub(crate) fn replace_environment(strings: Vec<CString>) {
     drop(BLOCK.replace((strings, pointers)));
 }
 
+/// Takes a variable out of the environment.
+pub(crate) fn remove_variable(name: &CStr) {
+    // SAFETY: one thread, before `main`; the name ends with a NUL.
+    unsafe { libc::unsetenv(name.as_ptr()) };
+}
+
 /// Names the current locale of all categories, as setlocale(3) takes it back.
 pub(crate) fn locale() -> CString {
     // SAFETY: with a null pointer setlocale only answers; the string is copied before any other call

@@ -7,10 +7,12 @@ pub(crate) mod descriptors;
 mod environment;
 pub(crate) mod epoll;
 mod fork;
+pub(crate) mod plugin;
 mod signals;
 pub(crate) mod stamp;
+pub(crate) mod startup;
 pub(crate) mod toolkit;
 
-pub(crate) use environment::{locale, replace_environment, set_locale, tzset};
+pub(crate) use environment::{locale, remove_variable, replace_environment, set_locale, tzset};
 pub(crate) use fork::{Forked, Reaped, exit_now, fork, on_exit, reap};
 pub(crate) use signals::{child_signals, default_signals};

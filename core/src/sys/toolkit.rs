@@ -12,16 +12,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// GLib's count of type registrations before `main`, when only its own constructors have run; 0 without.
 static BEFORE_MAIN: AtomicU32 = AtomicU32::new(0);
 
-#[used]
-// SAFETY: the C library calls the functions of this section before main, in the order of the libraries'
-// dependencies; the function uses nothing of Rust's runtime.
-#[unsafe(link_section = ".init_array")]
-static COUNT: extern "C" fn() = {
-    extern "C" fn count() {
-        BEFORE_MAIN.store(registrations().unwrap_or(0), Ordering::Relaxed);
-    }
-    count
-};
+/// Notes the count; called before `main`.
+pub(super) fn count_registrations() {
+    BEFORE_MAIN.store(registrations().unwrap_or(0), Ordering::Relaxed);
+}
 
 /// Tells whether types were registered since the program was loaded.
 pub(crate) fn glib_types_registered() -> bool {

@@ -61,6 +61,11 @@ impl Header {
 pub(super) struct Body<'a>(pub &'a mut Vec<u8>);
 
 impl Body<'_> {
+    pub fn u8(&mut self, value: u8) -> &mut Self {
+        self.0.push(value);
+        self
+    }
+
     pub fn u32(&mut self, value: u32) -> &mut Self {
         self.0.extend(value.to_le_bytes());
         self

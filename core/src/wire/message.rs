@@ -10,8 +10,10 @@ pub(crate) enum Message<'a> {
     Connect,
     State(State<'a>),
     Fork { waiting: u32 },
+    Exec,
+    Begin,
     Spares { count: u32 },
-    Started { pid: u32 },
+    Started { pid: u32, spare: bool },
     Refused { errno: i32, what: &'a [u8] },
     Ended(Ended<'a>),
     Retired,
@@ -19,10 +21,10 @@ pub(crate) enum Message<'a> {
     Fds,
     Call { function: &'a [u8], args: Vec<&'a [u8]> },
     Load { path: &'a [u8] },
+    Link,
     Serve,
-    Run { entry: &'a [u8] },
-    Done,
-    Failed { text: &'a [u8] },
+    Run { report: bool, entry: &'a [u8] },
+    Ready,
 }
 
 /// What a fresh process takes over from the app; its directory travels as a descriptor.
@@ -67,6 +69,8 @@ pub(crate) enum How {
     BadOrders = 5,
     /// The app dropped the handle before `run`.
     Dropped = 6,
+    /// A function that was called in it failed or panicked, or a library could not be loaded.
+    Unprepared = 7,
 }
 
 /// The last words of a process as they stand in its pipe: a packet of at most [`LastWords::MAX`] octets.
@@ -85,7 +89,7 @@ impl How {
     pub fn code(self) -> i32 {
         match self {
             How::Returned | How::Dropped => 0,
-            How::Failed | How::BadOrders => 1,
+            How::Failed | How::BadOrders | How::Unprepared => 1,
             How::Panicked => 101,
             How::NotFound => 127,
         }
@@ -93,7 +97,7 @@ impl How {
 
     fn from_code(code: u8) -> Result<How> {
         use How::*;
-        [Returned, Failed, Panicked, NotFound, BadOrders, Dropped]
+        [Returned, Failed, Panicked, NotFound, BadOrders, Dropped, Unprepared]
             .into_iter()
             .find(|how| *how as u8 == code)
             .ok_or_else(|| garbage(format_args!("unknown ending {code}")))
@@ -142,6 +146,8 @@ impl<'a> Message<'a> {
             Message::State(_) => 2,
             Message::Fork { .. } => 3,
             Message::Spares { .. } => 4,
+            Message::Exec => 5,
+            Message::Begin => 6,
             Message::Started { .. } => 16,
             Message::Refused { .. } => 17,
             Message::Ended(_) => 18,
@@ -150,10 +156,10 @@ impl<'a> Message<'a> {
             Message::Fds => 33,
             Message::Call { .. } => 34,
             Message::Load { .. } => 35,
-            Message::Serve => 36,
+            Message::Link => 36,
+            Message::Serve => 38,
             Message::Run { .. } => 37,
-            Message::Done => 48,
-            Message::Failed { .. } => 49,
+            Message::Ready => 48,
         }
     }
 
@@ -178,22 +184,26 @@ impl<'a> Message<'a> {
             Message::State(state) => {
                 body.u32(state.umask).octets(state.locale).octets(state.environment)
             }
-            Message::Fork { waiting: number }
-            | Message::Spares { count: number }
-            | Message::Started { pid: number } => body.u32(*number),
+            Message::Fork { waiting: number } | Message::Spares { count: number } => {
+                body.u32(*number)
+            }
+            Message::Started { pid, spare } => body.u32(*pid).u8((*spare).into()),
             Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
             Message::Ended(ended) => ended.encode(body),
+            Message::Run { report, entry } => body.u8((*report).into()).rest(entry),
             Message::Call { function, args } => {
                 body.octets(function);
                 args.iter().fold(body, |body, arg| body.octets(arg))
             }
-            Message::Arg(octets)
-            | Message::Load { path: octets }
-            | Message::Run { entry: octets }
-            | Message::Failed { text: octets } => body.rest(octets),
-            Message::Connect | Message::Retired | Message::Fds | Message::Serve | Message::Done => {
-                body
-            }
+            Message::Arg(octets) | Message::Load { path: octets } => body.rest(octets),
+            Message::Connect
+            | Message::Exec
+            | Message::Begin
+            | Message::Retired
+            | Message::Fds
+            | Message::Link
+            | Message::Serve
+            | Message::Ready => body,
         };
     }
 
@@ -209,7 +219,9 @@ impl<'a> Message<'a> {
             }),
             3 => Message::Fork { waiting: fields.u32()? },
             4 => Message::Spares { count: fields.u32()? },
-            16 => Message::Started { pid: fields.u32()? },
+            5 => Message::Exec,
+            6 => Message::Begin,
+            16 => Message::Started { pid: fields.u32()?, spare: fields.u8()? != 0 },
             17 => Message::Refused { errno: fields.u32()? as i32, what: fields.rest() },
             18 => Message::Ended(Ended::decode(&mut fields)?),
             19 => Message::Retired,
@@ -217,10 +229,10 @@ impl<'a> Message<'a> {
             33 => Message::Fds,
             34 => Message::Call { function: fields.octets()?, args: all(&mut fields)? },
             35 => Message::Load { path: fields.rest() },
-            36 => Message::Serve,
-            37 => Message::Run { entry: fields.rest() },
-            48 => Message::Done,
-            49 => Message::Failed { text: fields.rest() },
+            36 => Message::Link,
+            37 => Message::Run { report: fields.u8()? != 0, entry: fields.rest() },
+            38 => Message::Serve,
+            48 => Message::Ready,
             code => return Err(garbage(format_args!("unknown code {code}"))),
         };
         fields.end()?;

@@ -20,7 +20,9 @@
 //! | 2 | `State` | app → template | the directory | environment, umask, locale |
 //! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it |
 //! | 4 | `Spares` | app → template | – | how many |
-//! | 16 | `Started` | template → app | a pidfd | pid |
+//! | 5 | `Exec` | app → template | the process's socket | – |
+//! | 6 | `Begin` | app → template | – | – |
+//! | 16 | `Started` | template → app | a pidfd | pid, whether it was a spare |
 //! | 17 | `Refused` | template → app | – | errno, what was tried |
 //! | 18 | `Ended` | template → app | – | how, see [`Ended`] |
 //! | 19 | `Retired` | template → app | – | – |
@@ -28,14 +30,15 @@
 //! | 33 | `Fds` | app → process | the descriptors | – |
 //! | 34 | `Call` | app → process | – | function, arguments |
 //! | 35 | `Load` | app → process | the shared object | its path |
-//! | 36 | `Serve` | app → process | a link | – |
-//! | 37 | `Run` | app → process | – | the entry's name |
-//! | 48 | `Done` | process → app | – | – |
-//! | 49 | `Failed` | process → app | – | the error's text |
+//! | 36 | `Link` | app → process | the link that it will serve | – |
+//! | 37 | `Run` | app → process | – | whether to say `Ready`, the entry's name |
+//! | 38 | `Serve` | app → process | – | – |
+//! | 48 | `Ready` | process → app | – | – |
 //! | 64 | `LastWords` | process → template | – | how its function ended, text |
 //!
+//! `Begin` is the first message to a template in an image of its own, sent before there is one.
 //! `Connect` … `Retired` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
-//! `Arg` … `Failed` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
+//! `Arg` … `Ready` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
 //! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error.
 
 mod codec;
@@ -44,6 +47,7 @@ mod outbox;
 pub(crate) mod socket;
 
 pub(crate) use codec::Header;
+
 pub(crate) use message::{Ended, How, Last, LastWords, Message, State};
 pub(crate) use outbox::{Outbox, long_file};
 

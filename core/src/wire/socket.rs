@@ -74,23 +74,6 @@ pub(crate) fn receive(
     Ok(received.bytes)
 }
 
-/// Reads exactly `buffer`; false when the peer is gone instead of a first octet.
-pub(crate) fn receive_exact(
-    socket: impl AsFd,
-    mut buffer: &mut [u8],
-    fds: &mut Vec<OwnedFd>,
-) -> io::Result<bool> {
-    let wanted = buffer.len();
-    while !buffer.is_empty() {
-        match receive(&socket, buffer, fds, RecvFlags::empty())? {
-            0 if buffer.len() == wanted => return Ok(false),
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            got => buffer = &mut buffer[got..],
-        }
-    }
-    Ok(true)
-}
-
 /// Takes one message off a link without waiting. None: the peer is gone.
 ///
 /// # Errors

@@ -1,0 +1,118 @@
+//! Flow 2: what makes a process: everything it is given, in order, and what it does then.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use crate::wire::{self, BODY_MAX, Header, Message, Outbox};
+use crate::{Error, ErrorKind, Result};
+
+/// One thing given, shared by all copies.
+#[derive(Clone)]
+pub(super) enum Given {
+    Fd(Arc<OwnedFd>),
+    Arg(Arc<[u8]>),
+    /// Too long for a message: its octets lie in a memfd, and no longer in the app's heap.
+    LongArg {
+        file: Arc<OwnedFd>,
+        len: u32,
+    },
+    Call {
+        function: Arc<str>,
+        args: Arc<[Vec<u8>]>,
+    },
+    Load {
+        path: Arc<str>,
+        file: Arc<OwnedFd>,
+    },
+}
+
+/// What a process does after its orders.
+#[derive(Clone)]
+pub(super) enum Then {
+    Run(Arc<str>),
+    /// Serve this link, as a template.
+    Serve(Arc<OwnedFd>),
+}
+
+/// All of it; kept until the process has it, so that it can be asked for again.
+#[derive(Clone)]
+pub(super) struct Recipe {
+    pub given: Vec<Given>,
+    pub then: Then,
+    /// In a fresh image of the program instead of a copy of the template.
+    pub fresh: bool,
+}
+
+impl Given {
+    /// An argument, in the app's heap or in a file.
+    pub fn arg(octets: Vec<u8>) -> Result<Given> {
+        if octets.len() <= BODY_MAX {
+            return Ok(Given::Arg(octets.into()));
+        }
+        let len = u32::try_from(octets.len()).map_err(|_| {
+            let message = format!("an argument of {} octets is past 4 GiB", octets.len());
+            Error::new(ErrorKind::Misuse, message)
+        })?;
+        Ok(Given::LongArg { file: Arc::new(wire::long_file(&octets)?), len })
+    }
+
+    /// Whether it is code that runs while the process is prepared.
+    pub fn runs(&self) -> bool {
+        matches!(self, Given::Call { .. } | Given::Load { .. })
+    }
+
+    fn push(&self, orders: &mut Outbox) -> Result<()> {
+        match self {
+            Given::Fd(fd) => orders.push(&Message::Fds, 0, vec![Arc::clone(fd)]),
+            Given::Arg(octets) => orders.push(&Message::Arg(octets), 0, Vec::new()),
+            Given::LongArg { file, len } => {
+                let header = Header { code: Message::ARG, long: true, fds: 1, len: *len, id: 0 };
+                orders.push_long(header, Arc::clone(file));
+                Ok(())
+            }
+            Given::Call { function, args } => {
+                let args = args.iter().map(Vec::as_slice).collect();
+                let call = Message::Call { function: function.as_bytes(), args };
+                orders.push(&call, 0, Vec::new())
+            }
+            Given::Load { path, file } => {
+                orders.push(&Message::Load { path: path.as_bytes() }, 0, vec![Arc::clone(file)])
+            }
+        }
+    }
+}
+
+impl Recipe {
+    /// Whether the process says when it is ready: code that may fail runs in it before.
+    pub fn reports(&self) -> bool {
+        matches!(self.then, Then::Run(_)) && self.given.iter().any(Given::runs)
+    }
+
+    /// What the process is sent.
+    pub fn orders(&self) -> Result<Outbox> {
+        let mut orders = Outbox::default();
+        if let Then::Serve(link) = &self.then {
+            // First, so that a preparation that fails can be told over it.
+            orders.push(&Message::Link, 0, vec![Arc::clone(link)])?;
+        }
+        for given in &self.given {
+            given.push(&mut orders)?;
+        }
+        match &self.then {
+            Then::Run(entry) => {
+                let run = Message::Run { report: self.reports(), entry: entry.as_bytes() };
+                orders.push(&run, 0, Vec::new())?;
+            }
+            Then::Serve(_) => orders.push(&Message::Serve, 0, Vec::new())?,
+        }
+        Ok(orders)
+    }
+
+    /// The entry's name, for reports.
+    pub fn entry(&self) -> &str {
+        match &self.then {
+            Then::Run(entry) => entry,
+            Then::Serve(_) => "(template)",
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Flow 2: code that runs in a process while it is prepared: functions called, libraries loaded.
+
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::enter::catch;
+use super::items::Items;
+use super::worker::Worker;
+use crate::entry::{Ending, Entry, Function};
+use crate::sys::plugin::{Export, Kind, Plugin};
+
+/// What libraries that were loaded have added, oldest first.
+static LOADED: Mutex<Vec<Export>> = Mutex::new(Vec::new());
+
+/// Calls a function by its name.
+pub(super) fn call(name: &[u8], items: &mut Items, args: Vec<Vec<u8>>) -> Result<(), String> {
+    let ending = if let Some(function) = Function::find(name) {
+        catch(|| function.call(items, args))
+    } else if let Some(export) = find(Kind::Function, name) {
+        catch(|| export.call(None, args.into_iter().map(super::Item::Arg).collect()))
+    } else {
+        Ok(Err(format!("there is no such function; there are: {}", known_functions().join(", "))))
+    };
+    ending.unwrap_or_else(|panic| Err(panic.to_string())).map_err(|text| {
+        format!(
+            "function {} in process {}: {text}",
+            String::from_utf8_lossy(name),
+            std::process::id()
+        )
+    })
+}
+
+/// Loads a shared object: the very file that the app opened.
+pub(super) fn load(path: &[u8], file: &OwnedFd) -> Result<(), String> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+    let failed = |text: String| {
+        format!("load {} into process {}: {text}", path.display(), std::process::id())
+    };
+    let (reached, _kept) = reach(path, file).map_err(|error| failed(error.to_string()))?;
+    let plugin = catch(|| Plugin::load(&reached)).map_err(|panic| failed(panic.to_string()))?;
+    let exports = plugin.map_err(failed)?.exports();
+    LOADED.lock().unwrap_or_else(PoisonError::into_inner).extend(exports);
+    Ok(())
+}
+
+/// The path by which the dynamic linker finds `file`.
+///
+/// The file's own, if it still leads there, so that libraries beside it are found; else one through the
+/// descriptor, under a number not used for this before: the linker takes equal paths for equal objects.
+fn reach(path: &Path, file: &OwnedFd) -> std::io::Result<(PathBuf, Option<OwnedFd>)> {
+    let wanted = rustix::fs::fstat(file)?;
+    if path.is_absolute()
+        && rustix::fs::stat(path)
+            .is_ok_and(|there| (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino))
+    {
+        return Ok((path.into(), None));
+    }
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner).len();
+    let unused = rustix::io::fcntl_dupfd_cloexec(file, 64 + loaded as i32)?;
+    Ok((format!("/proc/self/fd/{}", unused.as_raw_fd()).into(), Some(unused)))
+}
+
+fn find(kind: Kind, name: &[u8]) -> Option<Export> {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    loaded
+        .iter()
+        .rev()
+        .find(|export| export.kind() == kind && export.name().as_bytes() == name)
+        .cloned()
+}
+
+fn loaded(kind: Kind) -> Vec<String> {
+    let loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    loaded
+        .iter()
+        .filter(|export| export.kind() == kind)
+        .map(|export| export.name().into())
+        .collect()
+}
+
+fn known_functions() -> Vec<String> {
+    [Function::names(), loaded(Kind::Function)].concat()
+}
+
+/// The names of all entries that this process knows.
+pub(super) fn known_entries() -> Vec<String> {
+    [Entry::names(), loaded(Kind::Entry)].concat()
+}
+
+/// Enters a function by its name; None: there is none.
+pub(super) fn enter(name: &[u8], mut worker: Worker) -> Option<Ending> {
+    if let Some(entry) = Entry::find(name) {
+        return Some(entry.enter(worker));
+    }
+    let export = find(Kind::Entry, name)?;
+    let items = worker.take_all().collect();
+    Some(export.call(Some(worker.into_socket()), items))
+}
