@@ -7,7 +7,7 @@ use tine::Template;
 
 /// The process id of a template that is alive.
 pub fn of(template: &Template) -> u32 {
-    template.pid()
+    template.pid().expect("a template that is alive")
 }
 
 /// The open descriptors of a process; none when it is gone or a zombie.
