@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Misuse,
     /// The thing belongs to another process: it was inherited through a fork.
     WrongProcess,
+    /// A rung of the sandbox holds less than was required.
+    Sandbox,
     /// What was waited for can no longer come.
     Cancelled,
     /// Whatever the user's own code meant by it: see [`Error::other`].

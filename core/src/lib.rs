@@ -4,6 +4,7 @@ mod entry;
 mod error;
 mod process;
 mod queue;
+mod sandbox;
 mod serve;
 mod sys;
 mod wire;
@@ -12,6 +13,7 @@ pub use entry::{Entry, Function, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use process::{Cause, Exit, Process, Report, Running, Template, template};
 pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, WeakQueue, queue};
+pub use sandbox::{Hold, Posture, Rung, Sandbox};
 pub use serve::{Item, Items, Worker};
 
 /// What the macros expand to.

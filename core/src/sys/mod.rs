@@ -8,6 +8,7 @@ mod environment;
 pub(crate) mod epoll;
 mod fork;
 pub(crate) mod plugin;
+mod sandbox;
 mod signals;
 pub(crate) mod stamp;
 pub(crate) mod startup;
@@ -15,4 +16,5 @@ pub(crate) mod toolkit;
 
 pub(crate) use environment::{locale, remove_variable, replace_environment, set_locale, tzset};
 pub(crate) use fork::{Forked, Reaped, exit_now, fork, on_exit, reap};
+pub(crate) use sandbox::{leave_namespaces, limit};
 pub(crate) use signals::{child_signals, default_signals};
