@@ -9,6 +9,7 @@ use std::time::Duration;
 pub mod native;
 pub mod processes;
 pub mod runner;
+pub mod spawned;
 pub mod told;
 pub mod workers;
 

@@ -59,6 +59,8 @@ fn cases() -> Vec<(&'static str, Program)> {
     };
     vec![
         ("tine-early", ours(tine, "early")),
+        ("tine-exec-template", ours(tine, "exec")),
+        ("tine-lean", ours(gtk, "lean")),
         ("c-template", template("c-template", tine)),
         ("tine-gtk-early", ours(gtk, "early")),
         ("c-template-gtk", template("c-template-gtk", gtk)),

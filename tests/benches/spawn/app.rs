@@ -13,24 +13,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use tine::{Process, Template, Worker};
+use tine::{Process, Template};
+use tine_tests::spawned::{BYTE, IDLE, NOTHING};
 
 use crate::measure::{self, Spawner, Work};
-
-tine::entry!(NOTHING = nothing);
-tine::entry!(BYTE = byte);
-tine::entry!(IDLE = idle);
-
-fn nothing(_: Worker) {}
-
-fn byte(worker: Worker) -> std::io::Result<()> {
-    worker.socket().write_all(b"x")
-}
-
-/// Until the app closes its end.
-fn idle(worker: Worker) -> std::io::Result<()> {
-    worker.socket().read(&mut [0]).map(drop)
-}
 
 /// Runs a case.
 pub fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -56,18 +42,30 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// One of tine's ways to make a process.
 struct Tine {
     template: Template,
+    begin: fn(&Template) -> Process,
 }
+
+/// Kept ahead where spares are measured: as many as are in flight.
+const SPARES: u32 = 16;
 
 impl Tine {
     fn new(case: &str) -> Result<Tine, Box<dyn std::error::Error>> {
-        match case {
-            "early" => Ok(Tine { template: Template::early()? }),
-            _ => Err(format!("no case {case}").into()),
+        let begin = if case == "each" { Template::fresh } else { Template::fork };
+        let template = match case {
+            "early" | "spares" => Template::early()?,
+            "exec" | "each" => Template::exec()?,
+            // The same program without the toolkit lies beside.
+            "lean" => Template::program(std::env::current_exe()?.with_file_name("spawn-tine"))?,
+            _ => return Err(format!("no case {case}").into()),
+        };
+        if case == "spares" {
+            template.spares(SPARES)?;
         }
+        Ok(Tine { template, begin })
     }
 
     fn process(&self) -> Process {
-        self.template.fork()
+        (self.begin)(&self.template)
     }
 }
 
@@ -120,7 +118,7 @@ fn hold(tine: &Tine) -> Result<(), Box<dyn std::error::Error>> {
     let socket = Rc::clone(&place);
     let running = tine.process().run(IDLE, move |end| socket.set(end.ok()));
     let _socket = wait(&place);
-    println!("template {}", tine.template.pid());
+    println!("template {}", tine.template.pid().ok_or("no template")?);
     println!("worker {}", running.pid().ok_or("no worker")?);
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     Ok(())

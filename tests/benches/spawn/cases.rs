@@ -24,7 +24,15 @@ pub fn all() -> Vec<Case> {
 
 fn tine() -> Vec<Case> {
     let tine = |name, program: &str, case: &str| Case::new(name, words([program, case]));
-    vec![tine("tine-early", TINE, "early"), tine("tine-gtk-early", TINE_GTK, "early")]
+    vec![
+        tine("tine-early", TINE, "early"),
+        tine("tine-early-spares", TINE, "spares"),
+        tine("tine-exec-template", TINE, "exec"),
+        tine("tine-exec-each", TINE, "each"),
+        tine("tine-lean", TINE_GTK, "lean"),
+        tine("tine-gtk-early", TINE_GTK, "early"),
+        tine("tine-gtk-spares", TINE_GTK, "spares"),
+    ]
 }
 
 /// Fork and exec by the app itself.
