@@ -11,7 +11,9 @@ mod wire;
 
 pub use entry::{Entry, Function, Outcome};
 pub use error::{Error, ErrorKind, Result};
-pub use process::{Cause, Exit, Process, Report, Running, Template, template};
+pub use process::{
+    Cause, Command, Exit, Process, Report, Running, Spawned, Stdio, Template, template,
+};
 pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, WeakQueue, queue};
 pub use sandbox::{Hold, Posture, Rung, Sandbox};
 pub use serve::{Item, Items, Worker};

@@ -18,9 +18,9 @@ use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
 use super::link::{Link, Snapshot};
-use super::recipe::Recipe;
+use super::recipe::{Recipe, Then};
 use super::{Exit, Template};
-use crate::wire::{HEADER, Header, Outbox, socket};
+use crate::wire::{HEADER, Header, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
@@ -47,6 +47,8 @@ pub(super) struct Job {
     orders: RefCell<Outbox>,
     /// The process will say when it is ready.
     reports: bool,
+    /// It is ready when it has become another program, which closes its socket.
+    executes: bool,
     /// Waits for room in the socket, for the process to be ready, or for its end.
     watcher: RefCell<Option<Io>>,
     on_run: RefCell<Option<OnRun>>,
@@ -69,6 +71,7 @@ impl Job {
         Rc::new(Job {
             entry: recipe.entry().into(),
             reports: recipe.reports(),
+            executes: matches!(recipe.then, Then::Execute(_)),
             recipe: RefCell::new(Some(Asking { template, recipe, state: None })),
             stage: Cell::new(Stage::Waiting),
             pid: Cell::new(None),
@@ -191,14 +194,21 @@ impl Job {
 
     fn maybe_ready(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
-        // All of it comes in one piece: a header without a body.
-        let mut header = [0; HEADER];
-        let got = socket::receive(&*socket, &mut header, &mut Vec::new(), RecvFlags::DONTWAIT);
-        if got == Ok(HEADER) && Header::decode(&header).is_ok() {
-            self.unwatch(|job| job.deliver());
-        } else if got != Err(Errno::AGAIN) {
+        // What it says comes in one piece.
+        let mut said = [0; 4096];
+        match socket::receive(&*socket, &mut said, &mut Vec::new(), RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN) => (),
+            Ok(0) if self.executes => self.unwatch(|job| job.deliver()),
+            Ok(got @ HEADER..) => match heard(&said[..got]) {
+                Ok(Message::Ready) => self.unwatch(|job| job.deliver()),
+                Ok(Message::Refused { errno, what }) => {
+                    let what = String::from_utf8_lossy(what);
+                    self.fail(Error::system(what, std::io::Error::from_raw_os_error(errno)));
+                }
+                _ => drop(self.watcher.take()),
+            },
             // It has ended instead, which its template tells with the reason.
-            drop(self.watcher.take());
+            _ => drop(self.watcher.take()),
         }
     }
 
@@ -347,4 +357,11 @@ impl Job {
         };
         Error::new(ErrorKind::NoProcess, message)
     }
+}
+
+fn heard(octets: &[u8]) -> Result<Message<'_>> {
+    let cut_off =
+        || Error::new(ErrorKind::Protocol, "a process was cut off in the middle of a word");
+    let (header, body) = octets.split_first_chunk::<HEADER>().ok_or_else(cut_off)?;
+    Message::decode(Header::decode(header)?, body)
 }

@@ -8,6 +8,7 @@
 //! Link: one per template and thread: asks the template, hears from it
 //! ```
 
+mod command;
 mod early;
 mod exit;
 mod image;
@@ -18,11 +19,13 @@ mod obstacles;
 mod prepared;
 mod reaper;
 mod recipe;
+mod remote;
 mod running;
 mod spawn;
 mod state;
 mod template;
 
+pub use command::{Command, Spawned, Stdio};
 pub use exit::{Cause, Exit};
 pub use running::Running;
 pub use spawn::Process;

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use super::command::Order;
 use crate::wire::{self, BODY_MAX, Header, Message, Outbox};
 use crate::{Error, ErrorKind, Result};
 
@@ -32,6 +33,8 @@ pub(super) enum Then {
     Run(Arc<str>),
     /// Serve this link, as a template.
     Serve(Arc<OwnedFd>),
+    /// Become an external program.
+    Execute(Arc<Order>),
 }
 
 /// All of it; kept until the process has it, so that it can be asked for again.
@@ -85,7 +88,11 @@ impl Given {
 impl Recipe {
     /// Whether the process says when it is ready: code that may fail runs in it before.
     pub fn reports(&self) -> bool {
-        matches!(self.then, Then::Run(_)) && self.given.iter().any(Given::runs)
+        match self.then {
+            Then::Run(_) => self.given.iter().any(Given::runs),
+            Then::Serve(_) => false,
+            Then::Execute(_) => true,
+        }
     }
 
     /// What the process is sent.
@@ -104,6 +111,7 @@ impl Recipe {
                 orders.push(&run, 0, Vec::new())?;
             }
             Then::Serve(_) => orders.push(&Message::Serve, 0, Vec::new())?,
+            Then::Execute(order) => order.push(&mut orders)?,
         }
         Ok(orders)
     }
@@ -113,6 +121,7 @@ impl Recipe {
         match &self.then {
             Then::Run(entry) => entry,
             Then::Serve(_) => "(template)",
+            Then::Execute(order) => order.name(),
         }
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::job::Job;
 use super::link::Link;
 use super::recipe::{Given, Recipe, Then};
-use super::{Running, Template, prepared};
-use crate::{Error, Result};
+use super::{Command, Running, Template, prepared, remote};
+use crate::{Error, ErrorKind, Result};
 
 /// A process being prepared: takes descriptors and arguments, can be forked, then runs.
 ///
@@ -45,13 +45,22 @@ struct Preparing {
     given: Vec<Given>,
     /// In a fresh image instead of a copy of the template.
     fresh: bool,
+    /// The command at whose far end it runs.
+    via: Option<Arc<Command>>,
     /// The first thing that went wrong; `run`'s callback is told.
     broken: Option<Arc<Error>>,
 }
 
 impl Process {
     pub(super) fn new(template: Template, fresh: bool) -> Process {
-        let preparing = Preparing { template, given: Vec::new(), fresh, broken: None };
+        let preparing = Preparing { template, given: Vec::new(), fresh, via: None, broken: None };
+        Process { preparing: RefCell::new(preparing) }
+    }
+
+    pub(super) fn remote(command: Command) -> Process {
+        let template = command.template().clone();
+        let via = Some(Arc::new(command));
+        let preparing = Preparing { template, given: Vec::new(), fresh: false, via, broken: None };
         Process { preparing: RefCell::new(preparing) }
     }
 
@@ -61,16 +70,18 @@ impl Process {
     /// it, with all that the code has left in its memory.
     pub fn fork(&self) -> Process {
         let mut preparing = self.preparing.borrow_mut();
-        if preparing.given.iter().any(Given::runs)
+        if preparing.via.is_none()
+            && preparing.given.iter().any(Given::runs)
             && let Err(error) = preparing.settle()
         {
             preparing.broken = Some(Arc::new(error));
         }
-        let Preparing { template, given, fresh, broken } = &*preparing;
+        let Preparing { template, given, fresh, via, broken } = &*preparing;
         let copy = Preparing {
             template: template.clone(),
             given: given.clone(),
             fresh: *fresh,
+            via: via.clone(),
             broken: broken.clone(),
         };
         Process { preparing: RefCell::new(copy) }
@@ -144,8 +155,11 @@ impl Process {
         entry: impl Into<String>,
         callback: impl FnOnce(Result<UnixStream>) + 'static,
     ) -> Running {
-        let Preparing { template, given, fresh, broken } = self.preparing.into_inner();
+        let Preparing { template, given, fresh, via, broken } = self.preparing.into_inner();
         let recipe = Recipe { given, then: Then::Run(entry.into().into()), fresh };
+        if let Some(command) = via {
+            return remote::run(&command, recipe, broken, Box::new(callback));
+        }
         let job = Job::new(template.clone(), recipe, Box::new(callback));
         let asked = match broken {
             Some(error) => Err(Error::again(&error)),
@@ -194,6 +208,10 @@ impl Preparing {
             return Err(Error::again(&error));
         }
         self.template.core().check()?;
+        if self.via.is_some() {
+            let message = "a process at the far end of a command cannot be made a template";
+            return Err(Error::new(ErrorKind::Misuse, message));
+        }
         let given = std::mem::take(&mut self.given);
         self.template = prepared::template(self.template.clone(), given, self.fresh)?;
         self.fresh = false;

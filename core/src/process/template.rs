@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::image::Image;
 use super::life::{Body, Core, Origin};
-use super::{Process, early};
+use super::{Command, Process, early};
 use crate::Result;
 
 /// A process kept clean, from which workers are forked.
@@ -163,6 +163,11 @@ impl Template {
     /// program does; the app's thread is not held meanwhile.
     pub fn fresh(&self) -> Process {
         Process::new(self.clone(), true)
+    }
+
+    /// Begins an external program, to be started from the template.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        Command::new(self.clone(), program.as_ref())
     }
 
     /// The template's process id; None while it is not known, and for one that came from elsewhere.

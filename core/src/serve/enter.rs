@@ -11,9 +11,9 @@ use rustix::process::{Pid, Signal};
 
 use super::items::Items;
 use super::orders::{Orders, Stopped, Then};
-use super::prepare;
 use super::stderr::Voice;
 use super::worker::Worker;
+use super::{prepare, spare};
 use crate::wire::How;
 use crate::{Error, Result, sys};
 
@@ -25,6 +25,8 @@ pub(super) struct Birth {
     pub stderr: Option<OwnedFd>,
     /// Octets of orders that lie in the socket already.
     pub waiting: usize,
+    /// The socket is where its own will come from, when it is needed.
+    pub spare: bool,
     /// What it inherits.
     pub items: Items,
     /// The template: when that dies, so does this process.
@@ -33,23 +35,66 @@ pub(super) struct Birth {
 
 /// Runs a fresh process from its first moment to its last.
 pub(super) fn enter(birth: Birth) -> ! {
-    let waiting = birth.waiting;
-    let (socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
+    let (mut waiting, spare) = (birth.waiting, birth.spare);
+    let (mut socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
     VOICE.set(Voice::new());
-    let mut orders = Orders::new(socket, waiting, items);
-    let (how, text) = match orders.follow() {
+    if spare {
+        match spare::await_request(&socket) {
+            Ok(Some((process, octets))) => {
+                waiting = octets;
+                socket =
+                    sys::descriptors::move_to(process, socket).unwrap_or_else(|_| sys::exit_now(1));
+            }
+            _ => sys::exit_now(0),
+        }
+    }
+    if rustix::io::ioctl_fionbio(&socket, false).is_err() {
+        sys::exit_now(1);
+    }
+    let (how, text) = follow(Orders::new(socket, waiting, items));
+    leave(how, &text)
+}
+
+fn follow(mut orders: Orders) -> (How, Vec<u8>) {
+    match orders.follow() {
         Ok(Then::Run(name)) => {
             let (socket, items) = orders.into_parts();
             run(&name, Worker::new(socket.into(), items))
         }
         Ok(Then::Serve(link)) => serve_link(link, orders.into_parts().1),
+        Ok(Then::Execute(execution)) => {
+            let text = execution.execute(orders.into_parts().0);
+            (How::BadOrders, text.into_bytes())
+        }
         Ok(Then::Leave) => (How::Dropped, Vec::new()),
         Err(Stopped { how, text }) => (how, text.into_bytes()),
-    };
+    }
+}
+
+fn leave(how: How, text: &[u8]) -> ! {
     // A closed standard output is nothing that can be told any more.
     let _ = std::io::stdout().flush();
-    say(how, &text);
+    say(how, text);
     sys::exit_now(how.code())
+}
+
+/// Runs a process whose orders come over standard input, at the far end of a command.
+pub(super) fn enter_remote() -> ! {
+    VOICE.set(Voice::new());
+    let (how, text) = match remote_socket() {
+        Ok(socket) => follow(Orders::new(socket, 0, Items::default())),
+        Err(error) => (How::BadOrders, error.to_string().into_bytes()),
+    };
+    leave(how, &text)
+}
+
+/// Makes standard input and output one socket, and them read and write nothing.
+fn remote_socket() -> Result<OwnedFd> {
+    sys::default_signals(true);
+    let socket = sys::relay::one_socket()?;
+    sys::descriptors::make_null(0)?;
+    sys::descriptors::make_standard_of(2, 1)?;
+    keep(socket, &mut Items::default())
 }
 
 fn say(how: How, text: &[u8]) {
@@ -73,7 +118,6 @@ fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
         None => sys::descriptors::make_null(0)?,
     }
     let socket = keep(socket, &mut items)?;
-    rustix::io::ioctl_fionbio(&socket, false)?;
     std::mem::forget(stderr);
     Ok((socket, items))
 }

@@ -17,7 +17,7 @@ use super::template::settle_and_serve;
 use crate::sys;
 use crate::wire::{HEADER, Header};
 
-/// The variable: `template`, `template-of PID` or `process-of PID`.
+/// The variable: `template`, `template-of PID`, `process-of PID` or `remote`.
 pub(crate) const VARIABLE: &str = "TINE_TEMPLATE";
 
 /// The program's own image, through its inode: replaced, renamed and deleted files do not matter (proc(5)).
@@ -32,6 +32,9 @@ fn take_over() {
     if sys::startup::is_secure() {
         return;
     }
+    if role == "remote" {
+        remote();
+    }
     let Some((kind, parent)) = role.to_str().and_then(parse) else { return };
     if !is_ours(kind) {
         return;
@@ -42,10 +45,25 @@ fn take_over() {
         (SocketType::SEQPACKET, parent) => settle_and_serve(socket, parent),
         (_, Some(parent)) => {
             super::enter::note_panics();
-            enter(Birth { socket, stderr: None, waiting: 0, items: Items::default(), parent })
+            enter(Birth {
+                socket,
+                stderr: None,
+                waiting: 0,
+                spare: false,
+                items: Items::default(),
+                parent,
+            })
         }
         _ => (),
     }
+}
+
+/// At the far end of a command there is no socket of tine's making to know it by, only the variable, which
+/// the command was told to set; the first order is looked at before anything is done.
+fn remote() -> ! {
+    sys::remove_variable(c"TINE_TEMPLATE");
+    super::enter::note_panics();
+    super::enter::enter_remote()
 }
 
 fn parse(role: &str) -> Option<(SocketType, Option<Pid>)> {

@@ -10,11 +10,13 @@
 
 mod child;
 mod enter;
+mod execute;
 pub(crate) mod image;
 mod items;
 mod link;
 mod orders;
 mod prepare;
+mod spare;
 mod stderr;
 mod template;
 mod worker;

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::RecvFlags;
 
+use super::execute::Execution;
 use super::items::{Item, Items};
 use super::prepare;
 use crate::wire::{HEADER, Header, How, Message, socket};
@@ -16,6 +17,8 @@ pub(super) enum Then {
     Run(Vec<u8>),
     /// Serve this link, as a template.
     Serve(OwnedFd),
+    /// Become an external program.
+    Execute(Execution),
     /// The app has dropped the handle.
     Leave,
 }
@@ -36,6 +39,8 @@ pub(super) struct Orders {
     at: usize,
     fds: VecDeque<OwnedFd>,
     items: Items,
+    /// The beginning of an argument that comes in parts.
+    parts: Vec<u8>,
     /// The link that is to be served.
     link: Option<OwnedFd>,
 }
@@ -43,7 +48,7 @@ pub(super) struct Orders {
 impl Orders {
     pub fn new(socket: OwnedFd, waiting: usize, items: Items) -> Self {
         let (buffer, fds) = (Vec::new(), VecDeque::new());
-        Orders { socket, waiting, buffer, at: 0, fds, items, link: None }
+        Orders { socket, waiting, buffer, at: 0, fds, items, parts: Vec::new(), link: None }
     }
 
     /// Carries out orders until one says what to do then.
@@ -52,7 +57,12 @@ impl Orders {
             let next = self.next()?;
             let Some((header, mut body)) = next else { return Ok(Then::Leave) };
             match Message::decode(header, &body.octets)? {
-                Message::Arg(octets) => self.items.push(Item::Arg(octets.to_vec())),
+                Message::Part(octets) => self.parts.extend(octets),
+                Message::Arg(octets) => {
+                    let mut arg = std::mem::take(&mut self.parts);
+                    arg.extend(octets);
+                    self.items.push(Item::Arg(arg));
+                }
                 Message::Fds => {
                     body.fds.into_iter().for_each(|fd| self.items.push(Item::Fd(fd)));
                 }
@@ -74,6 +84,9 @@ impl Orders {
                 }
                 Message::Serve => {
                     return self.link.take().map(Then::Serve).ok_or_else(|| cut_off().into());
+                }
+                Message::Execute(order) => {
+                    return Ok(Then::Execute(Execution::new(&order, body.fds)?));
                 }
                 other => return Err(other.misplaced().into()),
             }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -19,6 +20,7 @@ use super::enter::{Birth, enter, note_panics};
 use super::image;
 use super::items::Items;
 use super::link::Link;
+use super::spare::{Spare, Spares};
 use super::stderr::{Read, Stderr};
 use crate::sys::{self, Forked};
 use crate::wire::{Message, socket};
@@ -75,6 +77,7 @@ struct Template {
     state: Option<(u64, u64)>,
     /// Made ahead, so that a fork need not wait for it.
     pipe: Option<(Stderr, OwnedFd)>,
+    spares: Spares,
     /// What every process inherits.
     items: Items,
     pid: Pid,
@@ -86,6 +89,7 @@ enum Token {
     Signals,
     Link(u64),
     Stderr(i32),
+    Pressure,
 }
 
 impl Token {
@@ -94,6 +98,7 @@ impl Token {
             Token::Signals => 0,
             Token::Link(number) => 1 << 32 | number,
             Token::Stderr(pid) => 2 << 32 | pid as u64,
+            Token::Pressure => 3 << 32,
         })
     }
 
@@ -101,6 +106,7 @@ impl Token {
         match (data.u64() >> 32, data.u64() & 0xffff_ffff) {
             (1, number) => Token::Link(number),
             (2, pid) => Token::Stderr(pid as i32),
+            (3, _) => Token::Pressure,
             _ => Token::Signals,
         }
     }
@@ -121,6 +127,7 @@ impl Template {
             strays: BTreeMap::new(),
             state: None,
             pipe: None,
+            spares: Spares::default(),
             items,
             pid: rustix::process::getpid(),
         };
@@ -138,7 +145,16 @@ impl Template {
                 self.pipe = Stderr::new().ok();
             }
             events.clear();
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+            // Spares are made one at a time, and only while nothing else is to be done.
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let idle = self.spares.lack();
+            let timeout = idle.then_some(&at_once);
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout) {
+                Ok(0) if idle => {
+                    if self.fork_spare().is_err() {
+                        self.spares.rest();
+                    }
+                }
                 Ok(_) | Err(Errno::INTR) => (),
                 Err(error) => return Err(Error::system("wait for orders", error)),
             }
@@ -147,6 +163,10 @@ impl Template {
                     Token::Signals => self.children_ended(),
                     Token::Link(number) => self.link_ready(number, event.flags),
                     Token::Stderr(pid) => self.stderr_ready(pid),
+                    Token::Pressure => {
+                        self.spares.discard();
+                        self.spares.rest();
+                    }
                 }
             }
         }
@@ -200,6 +220,10 @@ impl Template {
                 let executed = self.exec(link, id, socket);
                 self.refuse_failed(link, id, executed)
             }
+            (Message::Spares { count }, None) => {
+                self.want_spares(count as usize);
+                true
+            }
             (Message::Begin, None) => true,
             _ => false,
         }
@@ -227,16 +251,25 @@ impl Template {
 
     fn fork(&mut self, link: u64, id: u64, socket: OwnedFd, waiting: usize) -> Result<()> {
         self.take_over_state(link);
+        if let Some(Spare { pid, stderr, .. }) = self.spares.hand_over(&socket, waiting) {
+            if let Some(pid) = Pid::from_raw(pid) {
+                self.born(pid, Child { link, id, stderr, born: Instant::now() }, true);
+            }
+            return Ok(());
+        }
         let (stderr, writer) = self.stderr()?;
         match sys::fork().map_err(|error| Error::system("fork the template", error))? {
             Forked::Child => enter(Birth {
                 socket,
                 stderr: Some(writer),
                 waiting,
+                spare: false,
                 items: std::mem::take(&mut self.items),
                 parent: self.pid,
             }),
-            Forked::Parent(pid) => self.born(pid, Child { link, id, stderr, born: Instant::now() }),
+            Forked::Parent(pid) => {
+                self.born(pid, Child { link, id, stderr, born: Instant::now() }, false);
+            }
         }
         Ok(())
     }
@@ -251,9 +284,36 @@ impl Template {
             .spawn()
             .map_err(|error| Error::system("execute the program's image", error))?;
         if let Some(pid) = Pid::from_raw(child.id() as i32) {
-            self.born(pid, Child { link, id, stderr, born: Instant::now() });
+            self.born(pid, Child { link, id, stderr, born: Instant::now() }, false);
         }
         Ok(())
+    }
+
+    /// Forks a process ahead, which waits for its request.
+    fn fork_spare(&mut self) -> Result<()> {
+        let (handoff, far) = socket::link_pair()?;
+        let (stderr, writer) = self.stderr()?;
+        match sys::fork()? {
+            Forked::Child => enter(Birth {
+                socket: far,
+                stderr: Some(writer),
+                waiting: 0,
+                spare: true,
+                items: std::mem::take(&mut self.items),
+                parent: self.pid,
+            }),
+            Forked::Parent(pid) => {
+                self.spares.add(Spare { pid: pid.as_raw_nonzero().get(), handoff, stderr });
+            }
+        }
+        Ok(())
+    }
+
+    fn want_spares(&mut self, count: usize) {
+        if let Some(pressure) = self.spares.want(count) {
+            // Without it, spares are kept however short memory is.
+            let _ = epoll::add(&self.epoll, pressure, Token::Pressure.data(), EventFlags::PRI);
+        }
     }
 
     fn stderr(&mut self) -> Result<(Stderr, OwnedFd)> {
@@ -264,7 +324,7 @@ impl Template {
     }
 
     /// Notes a child and tells the app, with a pidfd: no process can have this id before it is reaped.
-    fn born(&mut self, pid: Pid, child: Child) {
+    fn born(&mut self, pid: Pid, child: Child, spare: bool) {
         let raw = pid.as_raw_nonzero().get();
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok();
         let (link, id) = (child.link, child.id);
@@ -272,7 +332,7 @@ impl Template {
         let _ =
             epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(raw).data(), EventFlags::IN);
         self.children.insert(raw, child);
-        self.tell(link, id, &Message::Started { pid: raw as u32, spare: false }, pidfd);
+        self.tell(link, id, &Message::Started { pid: raw as u32, spare }, pidfd);
     }
 
     fn take_over_state(&mut self, number: u64) {
@@ -281,6 +341,8 @@ impl Template {
             if self.state != Some(wanted) {
                 link.state.apply();
                 self.state = Some(wanted);
+                // They have the state of before.
+                self.spares.discard();
             }
         }
     }
@@ -325,8 +387,11 @@ impl Template {
         let _ = rustix::io::read(&self.signals, &mut signals);
         while let Some(reaped) = sys::reap() {
             let pid = reaped.pid.as_raw_nonzero().get();
-            // Not one of ours: a prepared function has left it.
-            let Some(mut child) = self.children.remove(&pid) else { continue };
+            // Not a child of anyone's asking: a spare, or one that a prepared function has left.
+            let Some(mut child) = self.children.remove(&pid) else {
+                self.spares.ended(pid);
+                continue;
+            };
             // All that the child itself wrote lies in the pipe by now, and a pipe has 16 packets.
             let end = child.stderr.read(2 * PACKETS);
             self.tell(child.link, child.id, &child.ended(&reaped), None);

@@ -40,6 +40,42 @@ pub(crate) fn keep_only(keep: Vec<OwnedFd>) -> std::io::Result<Vec<OwnedFd>> {
     Ok((first..beyond).map(|place| unsafe { OwnedFd::from_raw_fd(place) }).collect())
 }
 
+/// Puts `fd` in the place of `old`, which is closed by it.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn move_to(fd: OwnedFd, old: OwnedFd) -> std::io::Result<OwnedFd> {
+    let place = old.into_raw_fd();
+    // SAFETY: `old` was owned here, and is what the new one replaces.
+    cvt(unsafe { libc::dup3(fd.as_raw_fd(), place, libc::O_CLOEXEC) })?;
+    // SAFETY: dup3 has just filled the place.
+    Ok(unsafe { OwnedFd::from_raw_fd(place) })
+}
+
+/// Puts each descriptor at its number, where it stays open over exec, and `own` out of their way.
+///
+/// # Errors
+/// The kernel's: a number past the limit of open files.
+pub(crate) fn place(places: Vec<(OwnedFd, RawFd)>, own: OwnedFd) -> std::io::Result<OwnedFd> {
+    let Some(highest) = places.iter().map(|(_, place)| *place).max() else { return Ok(own) };
+    let beyond = highest.checked_add(1).ok_or(std::io::ErrorKind::InvalidInput)?;
+    let aside = |fd: OwnedFd| -> std::io::Result<OwnedFd> {
+        let raw = duplicate_above(fd.as_raw_fd(), beyond)?;
+        // SAFETY: it was just made.
+        Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+    };
+    let own = aside(own)?;
+    let moved = places
+        .into_iter()
+        .map(|(fd, place)| Ok((aside(fd)?, place)))
+        .collect::<std::io::Result<Vec<_>>>()?;
+    for (fd, place) in &moved {
+        // SAFETY: see the top: whatever was at `place` is not used again, as the program is replaced.
+        cvt(unsafe { libc::dup2(fd.as_raw_fd(), *place) })?;
+    }
+    Ok(own)
+}
+
 /// Makes `fd` the process's descriptor `place` (0, 1 or 2), which stays open over exec.
 ///
 /// # Errors
@@ -47,6 +83,15 @@ pub(crate) fn keep_only(keep: Vec<OwnedFd>) -> std::io::Result<Vec<OwnedFd>> {
 pub(crate) fn make_standard(fd: &OwnedFd, place: RawFd) -> std::io::Result<()> {
     // SAFETY: see the top; 0, 1 and 2 have no Rust owner that closes them.
     cvt(unsafe { libc::dup2(fd.as_raw_fd(), place) }).map(drop)
+}
+
+/// Makes the process's descriptor `place` a copy of another standard one.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn make_standard_of(other: RawFd, place: RawFd) -> std::io::Result<()> {
+    // SAFETY: see the top; 0, 1 and 2 have no Rust owner that closes them.
+    cvt(unsafe { libc::dup2(other, place) }).map(drop)
 }
 
 /// Makes the process's descriptor `place` (0, 1 or 2) read and write nothing.

@@ -8,6 +8,7 @@ mod environment;
 pub(crate) mod epoll;
 mod fork;
 pub(crate) mod plugin;
+pub(crate) mod relay;
 mod sandbox;
 mod signals;
 pub(crate) mod stamp;

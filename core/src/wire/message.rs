@@ -1,6 +1,7 @@
 //! Flow 2: the messages, each with its code; the table in [`super`] in Rust.
 
 use super::codec::{Body, Fields, Header, garbage};
+use super::execute::Execute;
 use super::{BODY_MAX, HEADER};
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub(crate) enum Message<'a> {
     Link,
     Serve,
     Run { report: bool, entry: &'a [u8] },
+    Execute(Execute<'a>),
+    Part(&'a [u8]),
     Ready,
 }
 
@@ -159,6 +162,8 @@ impl<'a> Message<'a> {
             Message::Link => 36,
             Message::Serve => 38,
             Message::Run { .. } => 37,
+            Message::Execute(_) => 39,
+            Message::Part(_) => 40,
             Message::Ready => 48,
         }
     }
@@ -195,7 +200,10 @@ impl<'a> Message<'a> {
                 body.octets(function);
                 args.iter().fold(body, |body, arg| body.octets(arg))
             }
-            Message::Arg(octets) | Message::Load { path: octets } => body.rest(octets),
+            Message::Execute(execute) => execute.encode(body),
+            Message::Arg(octets) | Message::Part(octets) | Message::Load { path: octets } => {
+                body.rest(octets)
+            }
             Message::Connect
             | Message::Exec
             | Message::Begin
@@ -232,6 +240,8 @@ impl<'a> Message<'a> {
             36 => Message::Link,
             37 => Message::Run { report: fields.u8()? != 0, entry: fields.rest() },
             38 => Message::Serve,
+            39 => Message::Execute(Execute::decode(&mut fields)?),
+            40 => Message::Part(fields.rest()),
             48 => Message::Ready,
             code => return Err(garbage(format_args!("unknown code {code}"))),
         };

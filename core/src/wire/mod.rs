@@ -33,6 +33,8 @@
 //! | 36 | `Link` | app → process | the link that it will serve | – |
 //! | 37 | `Run` | app → process | – | whether to say `Ready`, the entry's name |
 //! | 38 | `Serve` | app → process | – | – |
+//! | 39 | `Execute` | app → process | standard ones, others | program, arguments, … see [`Execute`] |
+//! | 40 | `Part` | app → process | – | octets of the argument that comes next |
 //! | 48 | `Ready` | process → app | – | – |
 //! | 64 | `LastWords` | process → template | – | how its function ended, text |
 //!
@@ -42,12 +44,14 @@
 //! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error.
 
 mod codec;
+mod execute;
 mod message;
 mod outbox;
 pub(crate) mod socket;
 
 pub(crate) use codec::Header;
 
+pub(crate) use execute::{Execute, Given};
 pub(crate) use message::{Ended, How, Last, LastWords, Message, State};
 pub(crate) use outbox::{Outbox, long_file};
 

@@ -1,0 +1,102 @@
+//! Flow 2: processes forked ahead, which wait for a request.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+
+use super::stderr::Stderr;
+use crate::Result;
+use crate::wire::{Message, socket};
+
+/// A process that waits for its socket.
+pub(super) struct Spare {
+    pub pid: i32,
+    /// The request goes here; closed, the process leaves.
+    pub handoff: OwnedFd,
+    pub stderr: Stderr,
+}
+
+/// The spares of a template.
+#[derive(Default)]
+pub(super) struct Spares {
+    wanted: usize,
+    /// Memory is short, or a fork was refused: none are made before the next request.
+    resting: bool,
+    ready: Vec<Spare>,
+    pressure: Option<OwnedFd>,
+}
+
+impl Spares {
+    /// Tells whether one should be made when there is nothing else to do.
+    pub fn lack(&self) -> bool {
+        !self.resting && self.ready.len() < self.wanted
+    }
+
+    /// Sets how many there should be; gives a descriptor to watch for [`EventFlags::PRI`] from now on.
+    ///
+    /// [`EventFlags::PRI`]: rustix::event::epoll::EventFlags::PRI
+    pub fn want(&mut self, count: usize) -> Option<BorrowedFd<'_>> {
+        self.wanted = count;
+        self.resting = false;
+        self.ready.truncate(count);
+        if count == 0 || self.pressure.is_some() {
+            return None;
+        }
+        self.pressure = watch_pressure();
+        self.pressure.as_ref().map(AsFd::as_fd)
+    }
+
+    pub fn add(&mut self, spare: Spare) {
+        self.ready.push(spare);
+    }
+
+    /// Closes all of them, which lets the processes leave.
+    pub fn discard(&mut self) {
+        self.ready.clear();
+    }
+
+    /// Makes no more before the next request.
+    pub fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    /// A spare has ended unused.
+    pub fn ended(&mut self, pid: i32) {
+        self.ready.retain(|spare| spare.pid != pid);
+    }
+
+    /// Hands a request to a spare, the oldest first. None: there is none that takes it.
+    pub fn hand_over(&mut self, process: &OwnedFd, waiting: usize) -> Option<Spare> {
+        self.resting = false;
+        while !self.ready.is_empty() {
+            let spare = self.ready.remove(0);
+            let fork = Message::Fork { waiting: waiting as u32 };
+            // One that was killed takes nothing: its end is reaped like any other's.
+            if socket::send(&spare.handoff, &fork.encode(0, 1).0, &[process.as_fd()]).is_ok() {
+                return Some(spare);
+            }
+        }
+        None
+    }
+}
+
+/// Asks to be told when tasks have stalled on memory for 200 ms within 2 s.
+///
+/// The kernel's pressure stall information (Documentation/accounting/psi.rst); a window of whole 2 s needs
+/// no privilege since Linux 6.5. None where the kernel has it not or refuses.
+fn watch_pressure() -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(c"/proc/pressure/memory", flags, Mode::empty()).ok()?;
+    rustix::io::write(&file, b"some 200000 2000000\0").ok()?;
+    Some(file)
+}
+
+/// In a spare: waits for its request. None: it is not needed.
+pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<(OwnedFd, usize)>> {
+    let mut fds = Vec::new();
+    let mut buffer = [0; crate::wire::HEADER + 4];
+    let got = socket::receive(handoff, &mut buffer, &mut fds, rustix::net::RecvFlags::empty())?;
+    let Some(process) = fds.pop().filter(|_| got == buffer.len()) else { return Ok(None) };
+    let waiting = u32::from_le_bytes([buffer[16], buffer[17], buffer[18], buffer[19]]);
+    Ok(Some((process, waiting as usize)))
+}
