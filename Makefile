@@ -1,0 +1,44 @@
+# What there is to do with this workspace; `make help` lists it. Each of these first installs what is
+# missing (Debian, Ubuntu) or names it (elsewhere).
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SHOT ?= $(TARGET)/demo/screenshot.png
+REPORT ?= $(TARGET)/demo/report.json
+
+# Read by tools/demo from the environment, so that any name of a folder survives.
+export DIR SHOT REPORT TARGET
+# Where rustup puts cargo, for shells that have not heard of it yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+
+help: ## list what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@echo
+	@echo '  make demo DIR=folder SHOT=file.png REPORT=file.json'
+	@echo '               DIR: pictures to show; SHOT, REPORT: where there is no display, what is left'
+	@echo '  make bench BENCH=name     that one only'
+
+demo: ## show pictures; without a display, on one of its own, with a summary and a screenshot
+	@tools/packages build $(if $(DISPLAY)$(WAYLAND_DISPLAY),,headless)
+	@tools/rust
+	$(CARGO) build --release --package tine-viewer --bins
+	@tools/demo
+
+test: ## run all tests; no display is needed
+	@tools/packages build headless
+	@tools/rust
+	$(CARGO) test --workspace
+
+lint: ## check format and run clippy
+	@tools/packages build
+	@tools/rust rustfmt clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+
+bench: ## run the benchmarks, or BENCH=name
+	@tools/packages build headless
+	@tools/rust
+	$(CARGO) bench --workspace --bench '$(or $(BENCH),*)'
