@@ -21,7 +21,7 @@ use super::link::{Link, Snapshot};
 use super::recipe::{Recipe, Then};
 use super::{Exit, Template};
 use crate::wire::{HEADER, Header, Message, Outbox, socket};
-use crate::{Error, ErrorKind, Interest, Io, Result};
+use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
 pub(super) type OnExit = Box<dyn FnOnce(Exit)>;
@@ -54,6 +54,7 @@ pub(super) struct Job {
     on_run: RefCell<Option<OnRun>>,
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
+    posture: OnceCell<Posture>,
     /// A signal that was sent before there was a process.
     signal: Cell<Option<Signal>>,
 }
@@ -82,6 +83,7 @@ impl Job {
             on_run: RefCell::new(Some(on_run)),
             on_exit: RefCell::default(),
             exit: OnceCell::new(),
+            posture: OnceCell::new(),
             signal: Cell::new(None),
         })
     }
@@ -124,6 +126,10 @@ impl Job {
     pub fn wait(&self) {
         drop((self.watcher.take(), self.socket.take(), self.orders.take()));
         self.stage.set(Stage::Waiting);
+    }
+
+    pub fn posture(&self) -> Option<&Posture> {
+        self.posture.get()
     }
 
     pub fn pid(&self) -> Option<u32> {
@@ -200,7 +206,12 @@ impl Job {
             Err(Errno::AGAIN) => (),
             Ok(0) if self.executes => self.unwatch(|job| job.deliver()),
             Ok(got @ HEADER..) => match heard(&said[..got]) {
-                Ok(Message::Ready) => self.unwatch(|job| job.deliver()),
+                Ok(Message::Ready { posture }) => {
+                    if let Ok(posture) = Posture::decode(posture) {
+                        let _ = self.posture.set(posture);
+                    }
+                    self.unwatch(|job| job.deliver());
+                }
                 Ok(Message::Refused { errno, what }) => {
                     let what = String::from_utf8_lossy(what);
                     self.fail(Error::system(what, std::io::Error::from_raw_os_error(errno)));

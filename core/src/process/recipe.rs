@@ -25,6 +25,8 @@ pub(super) enum Given {
         path: Arc<str>,
         file: Arc<OwnedFd>,
     },
+    /// Encoded.
+    Sandbox(Arc<[u8]>),
 }
 
 /// What a process does after its orders.
@@ -78,6 +80,7 @@ impl Given {
                 let call = Message::Call { function: function.as_bytes(), args };
                 orders.push(&call, 0, Vec::new())
             }
+            Given::Sandbox(octets) => orders.push(&Message::Sandbox(octets), 0, Vec::new()),
             Given::Load { path, file } => {
                 orders.push(&Message::Load { path: path.as_bytes() }, 0, vec![Arc::clone(file)])
             }
@@ -89,7 +92,9 @@ impl Recipe {
     /// Whether the process says when it is ready: code that may fail runs in it before.
     pub fn reports(&self) -> bool {
         match self.then {
-            Then::Run(_) => self.given.iter().any(Given::runs),
+            Then::Run(_) => {
+                self.given.iter().any(|given| given.runs() || matches!(given, Given::Sandbox(_)))
+            }
             Then::Serve(_) => false,
             Then::Execute(_) => true,
         }

@@ -1,6 +1,6 @@
 //! Flow 2, with a stretch between: a process at the far end of a command's standard input and output.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use rustix::net::RecvFlags;
 use super::job::OnRun;
 use super::recipe::{Given, Recipe, Then};
 use super::{Command, Running};
-use crate::wire::{BODY_MAX, HEADER, Message, Outbox, socket};
+use crate::wire::{BODY_MAX, HEADER, Header, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
 /// A process between the start of its command and the word that it is ready.
@@ -20,7 +20,7 @@ struct Remote {
     orders: RefCell<Outbox>,
     watcher: RefCell<Option<Io>>,
     /// What was heard of the word `Ready`.
-    heard: Cell<usize>,
+    heard: RefCell<Vec<u8>>,
     on_run: RefCell<Option<OnRun>>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn run(
         socket: RefCell::default(),
         orders: RefCell::default(),
         watcher: RefCell::default(),
-        heard: Cell::new(0),
+        heard: RefCell::default(),
         on_run: RefCell::new(Some(on_run)),
     });
     let failed = match prepared {
@@ -88,6 +88,7 @@ fn orders(recipe: &Recipe) -> Result<Outbox> {
                 let call = Message::Call { function: function.as_bytes(), args };
                 orders.push(&call, 0, Vec::new())?;
             }
+            Given::Sandbox(octets) => orders.push(&Message::Sandbox(octets), 0, Vec::new())?,
             Given::Fd(_) => return Err(refused("a descriptor")),
             Given::Load { path, .. } => return Err(refused(&format!("the plugin {path}"))),
         }
@@ -143,30 +144,31 @@ impl Remote {
         }
     }
 
+    /// Reads the word: its header, then its body, and not an octet more, as what follows is the worker's.
     fn listen(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
-        // Not an octet more than the word: what follows is the worker's.
-        let mut word = [0; HEADER];
-        let (ready, _) = Message::Ready.encode(0, 0);
-        let heard = self.heard.get();
-        let rest = &mut word[heard..];
-        match socket::receive(&*socket, rest, &mut Vec::new(), RecvFlags::DONTWAIT) {
-            Err(Errno::AGAIN) => (),
-            Ok(got) if got > 0 && word[heard..heard + got] == ready[heard..heard + got] => {
-                self.heard.set(heard + got);
-                if heard + got == HEADER {
-                    drop(self.watcher.take());
-                    let remote = Rc::clone(self);
-                    crate::queue().post(move || remote.deliver());
-                }
+        let mut heard = self.heard.borrow_mut();
+        let wanted = match wanted(&heard) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                drop(heard);
+                return self.fail(error);
             }
-            Ok(got) if got > 0 => {
-                let said = String::from_utf8_lossy(&word[heard..heard + got]).into_owned();
-                let message =
-                    format!("the far end of the command is no process of tine's: it says {said:?}");
-                self.fail(Error::new(ErrorKind::Protocol, message));
-            }
-            _ => drop(self.watcher.take()),
+        };
+        let start = heard.len();
+        heard.resize(wanted, 0);
+        let got =
+            socket::receive(&*socket, &mut heard[start..], &mut Vec::new(), RecvFlags::DONTWAIT);
+        heard.truncate(start + got.unwrap_or(0));
+        let whole = wanted_is(&heard);
+        drop(heard);
+        if whole {
+            drop(self.watcher.take());
+            let remote = Rc::clone(self);
+            crate::queue().post(move || remote.deliver());
+        } else if got != Err(Errno::AGAIN) && got.unwrap_or(0) == 0 {
+            // Its end is told with the reason.
+            drop(self.watcher.take());
         }
     }
 
@@ -183,4 +185,24 @@ impl Remote {
             on_run(Err(error));
         }
     }
+}
+
+/// How long the word is, as far as that is known by what was heard of it.
+fn wanted(heard: &[u8]) -> Result<usize> {
+    let Some(header) = heard.first_chunk::<HEADER>() else { return Ok(HEADER) };
+    let stranger = || {
+        let said = String::from_utf8_lossy(header).into_owned();
+        let message =
+            format!("the far end of the command is no process of tine's: it says {said:?}");
+        Error::new(ErrorKind::Protocol, message)
+    };
+    let header = Header::decode(header).map_err(|_| stranger())?;
+    match Message::decode(header, &[]) {
+        Ok(Message::Ready { .. }) => Ok(HEADER + header.inline()),
+        _ => Err(stranger()),
+    }
+}
+
+fn wanted_is(heard: &[u8]) -> bool {
+    heard.len() >= HEADER && wanted(heard).is_ok_and(|wanted| wanted == heard.len())
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::Exit;
 use super::job::Job;
-use crate::Result;
+use crate::{Posture, Result};
 
 /// A process that was told to run. Dropping the handle changes nothing.
 pub struct Running {
@@ -29,6 +29,12 @@ impl Running {
     /// The process id, once the process exists.
     pub fn pid(&self) -> Option<u32> {
         self.job.pid()
+    }
+
+    /// What holds of the sandbox that the process was given, as it said itself before it entered its
+    /// function; None until then, and without one.
+    pub fn posture(&self) -> Option<&Posture> {
+        self.job.posture()
     }
 
     /// Sends a signal (signal(7)); to a process that does not exist yet, as soon as it does.

@@ -11,7 +11,7 @@ use super::job::Job;
 use super::link::Link;
 use super::recipe::{Given, Recipe, Then};
 use super::{Command, Running, Template, prepared, remote};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Sandbox};
 
 /// A process being prepared: takes descriptors and arguments, can be forked, then runs.
 ///
@@ -127,6 +127,15 @@ impl Process {
             path: path.to_string_lossy().into(),
             file: Arc::new(file.into()),
         }))
+    }
+
+    /// Puts a sandbox on the process, just before it enters its function.
+    ///
+    /// Copies inherit it, so that a template is given it once for all of its processes. One that cannot have
+    /// what the sandbox [requires](Sandbox::require) exits, and `run`'s callback is told why. A rung that is
+    /// merely missing is told by [`Running::posture`].
+    pub fn sandbox(self, sandbox: &Sandbox) -> Self {
+        self.give(Ok(Given::Sandbox(sandbox.encode().into())))
     }
 
     fn give(self, given: Result<Given>) -> Self {

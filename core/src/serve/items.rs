@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Sandbox};
 
 /// The descriptors and arguments that the app has sent, in the order sent.
 #[derive(Debug, Default)]
 pub struct Items {
     items: VecDeque<Item>,
+    /// To be put on before the entry.
+    pub(super) sandbox: Option<Sandbox>,
 }
 
 /// One thing that the app has sent.
@@ -86,6 +88,6 @@ impl Items {
 
 impl FromIterator<Item> for Items {
     fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {
-        Items { items: items.into_iter().collect() }
+        Items { items: items.into_iter().collect(), sandbox: None }
     }
 }

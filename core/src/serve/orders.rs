@@ -9,7 +9,7 @@ use super::execute::Execution;
 use super::items::{Item, Items};
 use super::prepare;
 use crate::wire::{HEADER, Header, How, Message, socket};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Sandbox};
 
 /// What a process does after its orders.
 pub(super) enum Then {
@@ -77,14 +77,16 @@ impl Orders {
                     prepare::load(path, &file).map_err(|text| self.unprepared(text))?;
                 }
                 Message::Run { report, entry } => {
+                    let posture = self.confine()?;
                     if report {
-                        self.say_ready()?;
+                        self.say_ready(&posture)?;
                     }
                     return Ok(Then::Run(entry.to_vec()));
                 }
                 Message::Serve => {
                     return self.link.take().map(Then::Serve).ok_or_else(|| cut_off().into());
                 }
+                Message::Sandbox(octets) => self.items.sandbox = Some(Sandbox::decode(octets)?),
                 Message::Execute(order) => {
                     return Ok(Then::Execute(Execution::new(&order, body.fds)?));
                 }
@@ -103,8 +105,16 @@ impl Orders {
         Stopped { how: How::Unprepared, text }
     }
 
-    fn say_ready(&self) -> Result<()> {
-        socket::send(&self.socket, &Message::Ready.encode(0, 0).0, &[])?;
+    /// Puts the sandbox on, if there is one; gives its posture in octets.
+    fn confine(&mut self) -> Result<Vec<u8>, Stopped> {
+        let Some(sandbox) = self.items.sandbox.take() else { return Ok(Vec::new()) };
+        let posture = sandbox.apply();
+        sandbox.check(&posture).map_err(|error| self.unprepared(error.to_string()))?;
+        Ok(posture.encode())
+    }
+
+    fn say_ready(&self, posture: &[u8]) -> Result<()> {
+        socket::send(&self.socket, &Message::Ready { posture }.encode(0, 0).0, &[])?;
         Ok(())
     }
 

@@ -27,7 +27,8 @@ pub(crate) enum Message<'a> {
     Run { report: bool, entry: &'a [u8] },
     Execute(Execute<'a>),
     Part(&'a [u8]),
-    Ready,
+    Sandbox(&'a [u8]),
+    Ready { posture: &'a [u8] },
 }
 
 /// What a fresh process takes over from the app; its directory travels as a descriptor.
@@ -164,7 +165,8 @@ impl<'a> Message<'a> {
             Message::Run { .. } => 37,
             Message::Execute(_) => 39,
             Message::Part(_) => 40,
-            Message::Ready => 48,
+            Message::Sandbox(_) => 41,
+            Message::Ready { .. } => 48,
         }
     }
 
@@ -201,17 +203,18 @@ impl<'a> Message<'a> {
                 args.iter().fold(body, |body, arg| body.octets(arg))
             }
             Message::Execute(execute) => execute.encode(body),
-            Message::Arg(octets) | Message::Part(octets) | Message::Load { path: octets } => {
-                body.rest(octets)
-            }
+            Message::Arg(octets)
+            | Message::Part(octets)
+            | Message::Sandbox(octets)
+            | Message::Ready { posture: octets }
+            | Message::Load { path: octets } => body.rest(octets),
             Message::Connect
             | Message::Exec
             | Message::Begin
             | Message::Retired
             | Message::Fds
             | Message::Link
-            | Message::Serve
-            | Message::Ready => body,
+            | Message::Serve => body,
         };
     }
 
@@ -242,7 +245,8 @@ impl<'a> Message<'a> {
             38 => Message::Serve,
             39 => Message::Execute(Execute::decode(&mut fields)?),
             40 => Message::Part(fields.rest()),
-            48 => Message::Ready,
+            41 => Message::Sandbox(fields.rest()),
+            48 => Message::Ready { posture: fields.rest() },
             code => return Err(garbage(format_args!("unknown code {code}"))),
         };
         fields.end()?;

@@ -35,7 +35,8 @@
 //! | 38 | `Serve` | app → process | – | – |
 //! | 39 | `Execute` | app → process | standard ones, others | program, arguments, … see [`Execute`] |
 //! | 40 | `Part` | app → process | – | octets of the argument that comes next |
-//! | 48 | `Ready` | process → app | – | – |
+//! | 41 | `Sandbox` | app → process | – | a sandbox to put on before `Run` |
+//! | 48 | `Ready` | process → app | – | the sandbox's posture, if it has one |
 //! | 64 | `LastWords` | process → template | – | how its function ended, text |
 //!
 //! `Begin` is the first message to a template in an image of its own, sent before there is one.
