@@ -1,4 +1,78 @@
-//! Worker processes forked from a clean template, told through one descriptor.
+//! Worker processes for desktop programs: forked from a clean template in a fraction of a millisecond,
+//! whatever the program's size, and told of through **one descriptor and one callback queue** that any
+//! event loop can watch.
+//!
+//! A program that shows windows should not fork itself: the copy has its whole heap, its display
+//! connection and the locks of threads that it lacks. So tine forks early, in the first line of `main`,
+//! keeps that process clean as a *template*, and forks *workers* from it when they are wanted. Everything
+//! the program hears of them, their sockets, answers and ends, comes in callbacks that run when it calls
+//! [`Queue::dispatch`], which the host loop does whenever the queue's descriptor is readable.
+//!
+//! # A GTK program
+//!
+//! ```ignore
+//! fn main() -> glib::ExitCode {
+//!     let template = tine::Template::early().expect("first line of main"); // never returns in the template
+//!     let app = gtk::Application::builder().application_id("org.example.App").build();
+//!     app.connect_activate(move |app| {
+//!         tine_glib::attach(&tine::queue());                   // this thread's queue, on its main context
+//!         let window = build_window(app);
+//!         template.fork()                                       // a process, forked from the template
+//!             .send_fd(picture)                                 // it gets this descriptor
+//!             .send_arg("256")                                  // and these octets
+//!             .run(THUMBNAIL, move |socket| window.watch(socket)); // the callback runs on the main loop
+//!     });
+//!     app.run()
+//! }
+//! ```
+//!
+//! # What a worker does
+//!
+//! ```
+//! // worker.rs: imports no toolkit
+//! tine::entry!(pub THUMBNAIL = thumbnail);
+//!
+//! fn thumbnail(mut worker: tine::Worker) -> tine::Result<()> {
+//!     let (picture, size) = (worker.take_fd()?, worker.take_arg()?);
+//!     // …decode; answer on worker.socket(), a blocking UnixStream
+//! #   let _ = (picture, size);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Any loop: two calls
+//!
+//! ```
+//! use rustix::event::{PollFd, PollFlags, poll};
+//!
+//! let queue = tine::queue();
+//! queue.post(|| println!("called by dispatch, never by post"));
+//! poll(&mut [PollFd::new(&queue, PollFlags::IN)], None)?; // and whatever else the program waits for
+//! queue.dispatch()?;                                       // or dispatch_for(budget)
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A program without a loop waits with [`Queue::turn`] and [`Queue::run_until`]; a library uses
+//! [`template()`] and [`queue()`] and names no loop at all. `tine-glib`, `tine-calloop`, `tine-winit` and
+//! `tine-async-io` are the two calls for those loops.
+//!
+//! # Where to go on
+//!
+//! - [`Template`]: forked [early](Template::early) or [here](Template::here), executed from
+//!   [this](Template::exec) or [another](Template::program) program; what happens when one dies.
+//! - [`Process`]: descriptors, arguments, code to run before, copies; [`Process::run`].
+//! - [`Running`] and [`Exit`]: the account of each worker's end.
+//! - [`Command`]: external programs, and processes on other machines.
+//! - [`Queue`]: watchers of descriptors and time, posts from other threads.
+//! - [`Sandbox`]: what a worker may do.
+//! - [`design`]: how it is built, and why so.
+//!
+//! # What it is not
+//!
+//! Not an async runtime, not a way to share memory between threads, and not for systems other than Linux
+//! (5.11 or later). It prints nothing, starts no thread, installs no signal handler unless a program watches
+//! a signal, and never waits for a child that is not its own. Its only globals are each thread's queue and
+//! the default template.
 
 mod entry;
 mod error;
@@ -17,6 +91,9 @@ pub use process::{
 pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, WeakQueue, queue};
 pub use sandbox::{Hold, Posture, Rung, Sandbox};
 pub use serve::{Item, Items, Worker};
+
+#[doc = include_str!("../docs/design.md")]
+pub mod design {}
 
 /// What the macros expand to.
 #[doc(hidden)]
