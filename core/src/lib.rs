@@ -86,7 +86,7 @@ mod wire;
 pub use entry::{Entry, Function, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use process::{
-    Cause, Command, Exit, Process, Report, Running, Spawned, Stdio, Template, template,
+    Cause, Command, Exit, Process, Report, Running, Spawned, Stdio, Template, call, template,
 };
 pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, WeakQueue, queue};
 pub use sandbox::{Hold, Posture, Rung, Sandbox};

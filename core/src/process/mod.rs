@@ -8,6 +8,7 @@
 //! Link: one per template and thread: asks the template, hears from it
 //! ```
 
+mod call;
 mod command;
 mod early;
 mod exit;
@@ -25,6 +26,7 @@ mod spawn;
 mod state;
 mod template;
 
+pub use call::call;
 pub use command::{Command, Spawned, Stdio};
 pub use exit::{Cause, Exit};
 pub use running::Running;
