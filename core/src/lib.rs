@@ -88,7 +88,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use process::{
     Cause, Command, Exit, Process, Report, Running, Spawned, Stdio, Template, call, template,
 };
-pub use queue::{Closed, Interest, Io, Poster, Queue, Readiness, Timer, WeakQueue, queue};
+pub use queue::{
+    Attachment, Child, Closed, Completion, Idle, Interest, Io, Poster, Queue, Readiness, Signal,
+    Timer, WeakQueue, queue,
+};
 pub use sandbox::{Hold, Posture, Rung, Sandbox};
 pub use serve::{Item, Items, Worker};
 

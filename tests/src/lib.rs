@@ -1,10 +1,19 @@
 //! What all of tine's tests check: descriptors, zombies, and that nothing waits by the clock.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tine::Queue;
+
+pub mod underneath;
+
+/// A time that nothing in a test takes: a deadline for what should happen, and a delay for timers
+/// that should not fire.
+pub const LONG: Duration = Duration::from_secs(30);
 
 pub mod native;
 pub mod processes;
@@ -76,7 +85,13 @@ pub fn poll_readable(fd: impl AsFd, timeout: Duration) -> bool {
     let fd = fd.as_fd();
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     let timeout = Timespec::try_from(timeout).expect("a timeout of this age");
-    poll(&mut fds, Some(&timeout)).expect("poll") > 0
+    loop {
+        match poll(&mut fds, Some(&timeout)) {
+            // The signal's handler may be what makes it readable.
+            Err(rustix::io::Errno::INTR) => {}
+            ready => return ready.expect("poll") > 0,
+        }
+    }
 }
 
 /// Tells whether a descriptor is readable now.
@@ -85,4 +100,58 @@ pub fn poll_readable(fd: impl AsFd, timeout: Duration) -> bool {
 /// When poll fails.
 pub fn readable(fd: impl AsFd) -> bool {
     poll_readable(fd, Duration::ZERO)
+}
+
+/// Words that callbacks say, to be looked at in order.
+#[derive(Clone, Default)]
+pub struct Log(Rc<RefCell<Vec<String>>>);
+
+impl Log {
+    /// A log without a word.
+    pub fn new() -> Self {
+        Log::default()
+    }
+
+    /// Adds a word.
+    pub fn say(&self, word: impl ToString) {
+        self.0.borrow_mut().push(word.to_string());
+    }
+
+    /// A callback that adds a word each time.
+    pub fn saying(&self, word: impl ToString) -> impl Fn() + 'static {
+        let (log, word) = (self.clone(), word.to_string());
+        move || log.say(&word)
+    }
+
+    /// All words so far, with spaces between them; the log is empty afterwards.
+    pub fn take(&self) -> String {
+        self.0.take().join(" ")
+    }
+}
+
+/// Turns the queue's embedded loop until `done`.
+///
+/// # Panics
+/// When it is not done within half a minute, showing `state`; or when a turn fails.
+pub fn turn_until(queue: &Queue, state: &Log, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !done() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        assert!(!left.is_zero(), "not done after {LONG:?}; said so far: {:?}", state.take());
+        queue.turn(Some(left)).expect("turn");
+    }
+}
+
+/// The signal masks of this thread as the kernel shows them: pending, blocked, ignored; not caught.
+///
+/// # Panics
+/// Where /proc is not mounted.
+pub fn signal_masks() -> Vec<String> {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("/proc");
+    let masks = ["SigPnd", "ShdPnd", "SigBlk", "SigIgn"];
+    status
+        .lines()
+        .filter(|line| masks.iter().any(|mask| line.starts_with(mask)))
+        .map(String::from)
+        .collect()
 }

@@ -112,12 +112,31 @@ impl Core {
         // A callback may drop the last handle.
         let core = Rc::clone(self);
         let running = Running::begin(&core.dispatching)?;
+        let mut caught = Caught(None);
         let collected = core.collect(wait);
-        let (count, caught) = core.run_due(budget);
+        let mut count = core.run_due(budget, &mut caught);
+        let embedded = matches!(wait, Wait::UpTo(_));
+        if count == 0 && (embedded || !core.hosts.borrow().serve_idle()) {
+            count = core.run_idle(budget, &mut caught);
+        }
         drop(running);
         core.changed();
         caught.resume();
         collected.map(|()| count)
+    }
+
+    /// A turn of idle watchers alone.
+    pub(super) fn idle_turn(self: &Rc<Self>) -> Result<usize> {
+        self.check()?;
+        let core = Rc::clone(self);
+        let running = Running::begin(&core.dispatching)?;
+        core.now.set(clock::read());
+        let mut caught = Caught(None);
+        let count = core.run_idle(None, &mut caught);
+        drop(running);
+        core.changed();
+        caught.resume();
+        Ok(count)
     }
 
     /// Fills `due`, unless an earlier turn left some.
@@ -136,6 +155,7 @@ impl Core {
         let fetched = fetched.map_err(|errno| Error::system("wait for descriptors", errno))?;
         if fetched.rung {
             self.bell.collect(&mut due);
+            self.signals.borrow().collect(&mut due);
         }
         if fetched.stuck {
             let renewed = poller.renew(&self.outer, self.hosted.get());
@@ -147,7 +167,7 @@ impl Core {
     /// How many nanoseconds the kernel may wait for descriptors.
     fn timeout(&self, wait: Wait) -> Option<u64> {
         let Wait::UpTo(limit) = wait else { return Some(0) };
-        if !self.posts.borrow().is_empty() {
+        if !self.posts.borrow().is_empty() || !self.idles.borrow().is_empty() {
             return Some(0);
         }
         let deadline = self.timers.borrow_mut().earliest();
@@ -156,18 +176,41 @@ impl Core {
     }
 
     /// Runs callbacks until none is left or the budget is used up.
-    fn run_due(&self, budget: Option<Duration>) -> (usize, Caught) {
-        let end = budget.map(|budget| self.now.get().saturating_add(clock::nanos(budget)));
-        let (mut count, mut caught) = (0, Caught(None));
+    fn run_due(&self, budget: Option<Duration>, caught: &mut Caught) -> usize {
+        let end = self.end(budget);
+        let mut count = 0;
         loop {
             let next = self.due.borrow_mut().pop();
             let Some(callback) = next else { break };
-            count += usize::from(self.run(callback, &mut caught));
+            count += usize::from(self.run(callback, caught));
             if count > 0 && end.is_some_and(|end| clock::read() >= end) {
                 break;
             }
         }
-        (count, caught)
+        count
+    }
+
+    /// Runs each idle watcher once, or until the budget is used up.
+    fn run_idle(&self, budget: Option<Duration>, caught: &mut Caught) -> usize {
+        let end = self.end(budget);
+        let mut count = 0;
+        let round = self.idles.borrow().round();
+        for _ in 0..round {
+            let next = self.idles.borrow_mut().start();
+            let Some((key, mut call)) = next else { continue };
+            count += 1;
+            caught.run(&mut call);
+            let ended = self.idles.borrow_mut().calls.finish(key, call);
+            caught.drop(ended);
+            if end.is_some_and(|end| clock::read() >= end) {
+                break;
+            }
+        }
+        count
+    }
+
+    fn end(&self, budget: Option<Duration>) -> Option<u64> {
+        budget.map(|budget| self.now.get().saturating_add(clock::nanos(budget)))
     }
 
     /// Runs one callback, unless it was cancelled since it fell due.
@@ -179,6 +222,13 @@ impl Core {
                 let Some(mut call) = call else { return false };
                 caught.run(|| call.call());
                 let ended = self.timers.borrow_mut().finish(key, call);
+                caught.drop(ended);
+            }
+            Callback::Signal(key) => {
+                let call = self.signals.borrow_mut().calls.start(key);
+                let Some(mut call) = call else { return false };
+                caught.run(&mut call);
+                let ended = self.signals.borrow_mut().calls.finish(key, call);
                 caught.drop(ended);
             }
             Callback::Io(key, readiness) => {

@@ -9,20 +9,25 @@ use std::collections::VecDeque;
 pub(super) enum Callback {
     Timer(Key, Order),
     Post(Box<dyn FnOnce()>),
+    Signal(Key),
     Io(Key, Readiness),
 }
 
-/// The rest of a turn. Timers run first, then posts, then io watchers.
+/// The rest of a turn. Timers run first, then posts, signal and io watchers.
 #[derive(Default)]
 pub(super) struct Due {
     pub(super) timers: VecDeque<(Key, Order)>,
     pub(super) posts: VecDeque<Box<dyn FnOnce()>>,
+    pub(super) signals: VecDeque<Key>,
     pub(super) io: VecDeque<(Key, Readiness)>,
 }
 
 impl Due {
     pub(super) fn is_empty(&self) -> bool {
-        self.timers.is_empty() && self.posts.is_empty() && self.io.is_empty()
+        self.timers.is_empty()
+            && self.posts.is_empty()
+            && self.signals.is_empty()
+            && self.io.is_empty()
     }
 
     pub(super) fn pop(&mut self) -> Option<Callback> {
@@ -30,6 +35,8 @@ impl Due {
             Some(Callback::Timer(key, order))
         } else if let Some(post) = self.posts.pop_front() {
             Some(Callback::Post(post))
+        } else if let Some(key) = self.signals.pop_front() {
+            Some(Callback::Signal(key))
         } else {
             self.io.pop_front().map(|(key, readiness)| Callback::Io(key, readiness))
         }

@@ -205,9 +205,11 @@ fn refused(number: Number, errno: Errno) -> Error {
             ErrorKind::Misuse,
             format!("cannot watch descriptor {number}: files and directories are always ready"),
         ),
-        Errno::BADF => {
-            Error::new(ErrorKind::Misuse, format!("cannot watch descriptor {number}: it is closed"))
-        }
+        // ENOENT: it was closed, and the number names another file, which is not watched.
+        Errno::BADF | Errno::NOENT => Error::new(
+            ErrorKind::Misuse,
+            format!("cannot watch descriptor {number}: it was closed"),
+        ),
         _ => Error::system(format_args!("watch descriptor {number}"), errno),
     }
 }

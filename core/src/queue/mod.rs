@@ -8,35 +8,48 @@
 //! The embedded loop waits on the inner one with a timeout, so it needs no timerfd; and the inner
 //! one can be replaced (see `poller`) without a host loop's noticing.
 
+mod attachment;
+mod calls;
+mod child;
 mod clock;
+mod completion;
 mod dispatch;
 mod due;
-mod host;
+mod idle;
 mod io;
 mod own;
 mod poller;
 mod posts;
+mod signal;
 mod slab;
 mod timer;
 mod timers;
+mod weak;
 
-pub use host::WeakQueue;
+pub use attachment::Attachment;
+pub use child::Child;
+pub use completion::Completion;
+pub use idle::Idle;
 pub use io::{Interest, Io, Readiness};
 pub(crate) use own::own_descriptors;
 pub use posts::{Closed, Poster};
+pub use signal::Signal;
 pub use timer::Timer;
+pub use weak::WeakQueue;
 
 use crate::sys::epoll::{EventFlags, Number, Set, Token};
 use crate::sys::stamp::stamp;
 use crate::{Error, ErrorKind, Result};
+use attachment::Hosts;
 use due::Due;
-use host::Host;
+use idle::Idles;
 use own::Own;
 use poller::Poller;
 use posts::Bell;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
+use signal::Signals;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
@@ -66,6 +79,9 @@ struct Core {
     poller: RefCell<Poller>,
     timers: RefCell<Timers>,
     posts: RefCell<VecDeque<Box<dyn FnOnce()>>>,
+    signals: RefCell<Signals>,
+    idles: RefCell<Idles>,
+    hosts: RefCell<Hosts>,
     /// What the last turn left for want of budget. Nothing new is looked for before it has run.
     due: RefCell<Due>,
     /// When the turn began, in nanoseconds; has a meaning while `dispatching` only.
@@ -73,10 +89,10 @@ struct Core {
     dispatching: Cell<bool>,
     /// Somebody has asked for the descriptor: its readiness is kept true.
     hosted: Cell<bool>,
+    /// What the host loop that serves idleness was told last.
+    idle_told: Cell<bool>,
     /// What the timerfd is set to: the earliest deadline, or one long past if more is to be done.
     armed: Cell<Option<u64>>,
-    /// Which loop polls `outer`, if it has said so.
-    host: RefCell<Option<Host>>,
     epoch: clock::Epoch,
     pid: u32,
     stamp: u32,
@@ -103,7 +119,7 @@ impl Core {
         let token = Token { number: Number::of(timerfd.as_fd()), generation: 0 };
         outer.add(token, EventFlags::IN)?;
         let bell = Bell::new()?;
-        let poller = Poller::new(bell.eventfd.as_fd())?;
+        let poller = Poller::new(bell.as_fd())?;
         poller.report_to(&outer, false)?;
         Ok(Core {
             outer,
@@ -112,12 +128,15 @@ impl Core {
             poller: RefCell::new(poller),
             timers: RefCell::new(Timers::new()),
             posts: RefCell::default(),
+            signals: RefCell::new(Signals::new()),
+            idles: RefCell::new(Idles::new()),
+            hosts: RefCell::default(),
             due: RefCell::default(),
             now: Cell::new(0),
             dispatching: Cell::new(false),
             hosted: Cell::new(false),
+            idle_told: Cell::new(false),
             armed: Cell::new(None),
-            host: RefCell::new(None),
             epoch: clock::Epoch::now(),
             pid: std::process::id(),
             stamp: stamp(),
@@ -145,9 +164,22 @@ impl Core {
         }
     }
 
+    /// To be called after the first idle watcher came, or the last one went.
+    fn idle_changed(&self) {
+        let want_idle = self.hosts.borrow().want_idle();
+        let wanted = !self.idles.borrow().is_empty();
+        match want_idle {
+            None => self.changed(),
+            Some(want_idle) if self.idle_told.replace(wanted) != wanted => want_idle(wanted),
+            Some(_) => {}
+        }
+    }
+
     /// Makes the descriptor readable if there is something to do, or for when there will be.
     fn hand_back(&self) {
-        let waiting = !self.due.borrow().is_empty() || !self.posts.borrow().is_empty();
+        let waiting = !self.due.borrow().is_empty()
+            || !self.posts.borrow().is_empty()
+            || (!self.idles.borrow().is_empty() && !self.hosts.borrow().serve_idle());
         let earliest = if waiting { Some(0) } else { self.timers.borrow_mut().earliest() };
         if self.armed.replace(earliest) != earliest {
             self.arm(earliest);
@@ -195,6 +227,8 @@ impl Drop for Queue {
 impl Drop for Core {
     fn drop(&mut self) {
         drop(self.bell.close());
+        // Signal handlers have to let go of the bell before it may close.
+        drop(self.signals.replace(Signals::new()));
     }
 }
 

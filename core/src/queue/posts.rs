@@ -5,13 +5,13 @@ use super::due::Due;
 use super::own::Own;
 use crate::sys::stamp::stamp;
 use rustix::event::{EventfdFlags, eventfd};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{error, fmt};
 
 /// The part of a queue that other threads know: an eventfd, and what they posted.
 pub(super) struct Bell {
-    pub(super) eventfd: Own<OwnedFd>,
+    eventfd: Own<OwnedFd>,
     sent: Mutex<Sent>,
     stamp: u32,
 }
@@ -28,6 +28,10 @@ impl Bell {
     pub(super) fn new() -> rustix::io::Result<Self> {
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Bell { eventfd: Own::new(eventfd), sent: Mutex::default(), stamp: stamp() })
+    }
+
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
     }
 
     fn ring(&self) {

@@ -24,6 +24,10 @@ impl<T> Slab<T> {
         Slab { places: Vec::new(), free: Vec::new() }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
     pub(super) fn insert(&mut self, value: T) -> Key {
         let Some(index) = self.free.pop() else {
             let index = u32::try_from(self.places.len()).expect("fewer than 2^32 watchers");

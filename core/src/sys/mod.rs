@@ -7,6 +7,8 @@ pub(crate) mod descriptors;
 mod environment;
 pub(crate) mod epoll;
 mod fork;
+pub(crate) mod handler;
+pub(crate) mod pidfd;
 pub(crate) mod plugin;
 pub(crate) mod relay;
 mod sandbox;

@@ -47,7 +47,7 @@ pub const BUDGET: Duration = Duration::from_millis(4);
 ///
 /// A second call moves it to what is the thread's default context then.
 pub fn attach(queue: &Queue) {
-    queue.set_host("glib", Attachment::builder(queue).attach());
+    queue.keep_attachment(Attachment::builder(queue).attach());
 }
 
 /// Polls a queue on a main context, until it is dropped or the queue ends.
@@ -56,6 +56,7 @@ pub fn attach(queue: &Queue) {
 #[must_use = "the queue is detached when this is dropped"]
 pub struct Attachment {
     source: Source,
+    _told: tine::Attachment,
     /// The source's closure must be dropped on the queue's thread.
     _not_send: PhantomData<*const ()>,
 }
@@ -130,7 +131,7 @@ impl Builder<'_> {
         let source =
             glib_unix::fd_source_new(fd, IOCondition::IN, Some("tine queue"), self.priority, run);
         source.attach(Some(&context));
-        Attachment { source, _not_send: PhantomData }
+        Attachment { source, _told: self.queue.attach("glib"), _not_send: PhantomData }
     }
 }
 

@@ -48,7 +48,7 @@ fn posts_and_timers_run_in_the_main_loop() {
     with_context(|context| {
         let queue = Queue::new().unwrap();
         tine_glib::attach(&queue);
-        assert_eq!(queue.host(), Some("glib"));
+        assert_eq!(queue.attached(), Some("glib"));
         let (count, call) = counter();
         let poster = queue.poster();
         queue.post(call.clone());
