@@ -63,7 +63,8 @@
 //! - [`Process`]: descriptors, arguments, code to run before, copies; [`Process::run`].
 //! - [`Running`] and [`Exit`]: the account of each worker's end.
 //! - [`Command`]: external programs, and processes on other machines.
-//! - [`Queue`]: watchers of descriptors and time, posts from other threads.
+//! - [`Queue`]: watchers of descriptors, time, signals, children and idleness; posts from other threads;
+//!   [`Completion`].
 //! - [`Sandbox`]: what a worker may do.
 //! - [`design`]: how it is built, and why so.
 //!

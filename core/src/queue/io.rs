@@ -152,7 +152,9 @@ impl Queue {
         self.core.check()?;
         let number = Number::of(fd.as_fd());
         let call = Box::new(Watched { fd, callback });
-        let key = self.core.poller.borrow_mut().insert(number, interest, place, call);
+        // A host loop may wait before anything is asked of the poller again.
+        let lazy = !self.core.hosted.get() || self.core.dispatching.get();
+        let key = self.core.poller.borrow_mut().insert(number, interest, place, call, lazy);
         // What was refused is dropped here, where no borrow is held.
         let key = key.map_err(|(errno, _call)| refused(number, errno))?;
         Ok(Io { core: Rc::downgrade(&self.core), key: Some(key) })

@@ -15,6 +15,7 @@ mod clock;
 mod completion;
 mod dispatch;
 mod due;
+mod entry;
 mod idle;
 mod io;
 mod own;

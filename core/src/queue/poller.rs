@@ -11,6 +11,7 @@
 //! file; then the set is replaced by a new one, under the same outer descriptor.
 
 use super::due::Due;
+use super::entry::{END, Entry};
 use super::io::{Interest, IoCall, Readiness};
 use super::own::Own;
 use super::slab::{Key, Slab};
@@ -25,10 +26,10 @@ type Result<T, E = Errno> = std::result::Result<T, E>;
 
 /// How many reports are taken in one turn; the others come in the next.
 const REPORTS: usize = 256;
+/// From how many watchers of one descriptor on the kernel is not asked about each.
+const CROWD: u32 = 16;
 /// After how many reports of a descriptor its registration is looked at.
-const TRUST: u8 = 16;
-/// The end of an entry's list of watchers.
-const END: u32 = u32::MAX;
+const TRUST: u8 = 64;
 
 struct Watcher {
     /// Away while it runs.
@@ -41,53 +42,6 @@ struct Watcher {
     previous: u32,
     calls: u32,
     interest: Interest,
-}
-
-/// What is watched under one descriptor number.
-struct Entry {
-    generation: u32,
-    /// The ends of the list of watchers, oldest first.
-    first: u32,
-    last: u32,
-    /// How many of them want to read, and to write.
-    readers: u32,
-    writers: u32,
-    /// What the kernel was asked for; nothing if it does not know the descriptor.
-    registered: Interest,
-    reports: u8,
-}
-
-impl Entry {
-    const EMPTY: Entry = Entry {
-        generation: 0,
-        first: END,
-        last: END,
-        readers: 0,
-        writers: 0,
-        registered: Interest::NONE,
-        reports: 0,
-    };
-
-    fn wanted(&self) -> Interest {
-        let mut wanted = Interest::NONE;
-        if self.readers > 0 {
-            wanted = wanted | Interest::READABLE;
-        }
-        if self.writers > 0 {
-            wanted = wanted | Interest::WRITABLE;
-        }
-        wanted
-    }
-
-    fn count(&mut self, interest: Interest) {
-        self.readers += u32::from(interest.has(Interest::READABLE));
-        self.writers += u32::from(interest.has(Interest::WRITABLE));
-    }
-
-    fn discount(&mut self, interest: Interest) {
-        self.readers -= u32::from(interest.has(Interest::READABLE));
-        self.writers -= u32::from(interest.has(Interest::WRITABLE));
-    }
 }
 
 /// What [`Poller::fetch`] found besides watchers that are due.
@@ -110,6 +64,10 @@ pub(super) struct Poller {
     /// By descriptor number.
     entries: Vec<Entry>,
     watchers: Slab<Watcher>,
+    /// Entries with unsure watchers. They are asked for before the next wait.
+    unsure: Vec<Number>,
+    /// Counts the fetches.
+    round: u32,
     /// Room for what the kernel reports.
     events: Vec<Event>,
 }
@@ -120,23 +78,29 @@ impl Poller {
         let set = Own::new(Set::new()?);
         set.add(bell, BELL)?;
         let (entries, events) = (Vec::new(), Vec::with_capacity(REPORTS));
-        Ok(Poller { set, bell, entries, watchers: Slab::new(), events })
+        let (watchers, unsure) = (Slab::new(), Vec::new());
+        Ok(Poller { set, bell, entries, watchers, unsure, round: 1, events })
     }
 
     /// Adds a watcher at the end of its descriptor's list.
+    ///
+    /// A crowd of them that comes between two fetches costs no system call for each, if `lazy`: if
+    /// the poller is asked before anyone waits.
     pub(super) fn insert(
         &mut self,
         number: Number,
         interest: Interest,
         place: &'static Location<'static>,
         call: Box<dyn IoCall>,
+        lazy: bool,
     ) -> Result<Key, (Errno, Box<dyn IoCall>)> {
         if number.index() >= self.entries.len() {
             self.entries.resize_with(number.index() + 1, || Entry::EMPTY);
         }
-        if let Err(errno) = self.admit(number, interest) {
-            return Err((errno, call));
-        }
+        let sure = match self.admit(number, interest, lazy) {
+            Ok(sure) => sure,
+            Err(errno) => return Err((errno, call)),
+        };
         let previous = self.entries[number.index()].last;
         let call = Some(call);
         let watcher = Watcher { call, place, number, next: END, previous, calls: 0, interest };
@@ -146,6 +110,10 @@ impl Poller {
         match self.watchers.at(previous) {
             Some((_, before)) => before.next = key.index,
             None => entry.first = key.index,
+        }
+        if !sure && entry.unsure == END {
+            entry.unsure = key.index;
+            self.unsure.push(number);
         }
         Ok(key)
     }
@@ -164,10 +132,9 @@ impl Poller {
         };
         entry.discount(before);
         entry.count(interest);
-        self.sync(number).map_err(|errno| {
-            self.orphan(number);
-            (number, errno)
-        })
+        self.ask(number).map_err(|errno| (number, errno))?;
+        let orphaned = self.watchers.get(key).is_none_or(|watcher| watcher.number == Number::NONE);
+        if orphaned { Err((number, Errno::BADF)) } else { Ok(()) }
     }
 
     /// Ends a watcher. What it would have run is the caller's, to drop where no borrow is held.
@@ -183,9 +150,12 @@ impl Poller {
             None => entry.last = previous,
         }
         entry.discount(interest);
-        if entry.wanted() != entry.registered && self.sync(number).is_err() {
-            // The descriptor was closed under the others too.
-            self.orphan(number);
+        if entry.unsure == key.index {
+            entry.unsure = next;
+        }
+        if entry.wanted() != entry.registered {
+            // Where this fails the descriptor was closed under the others too.
+            let _orphaned = self.ask(number);
         }
         call
     }
@@ -210,6 +180,8 @@ impl Poller {
 
     /// Waits for reports, up to `timeout`, and puts the watchers that they are for in `due`.
     pub(super) fn fetch(&mut self, timeout: Option<&Timespec>, due: &mut Due) -> Result<Fetched> {
+        self.make_sure();
+        self.round = self.round.wrapping_add(1);
         let mut events = mem::take(&mut self.events);
         let waited = self.set.wait(&mut events, timeout);
         let mut fetched = Fetched::default();
@@ -284,26 +256,50 @@ impl Poller {
         true
     }
 
-    /// Asks the kernel for what a new watcher wants besides what is wanted already.
-    fn admit(&mut self, number: Number, interest: Interest) -> Result<()> {
-        self.entries[number.index()].count(interest);
-        let mut asked = self.sync(number);
-        if asked.is_err() && self.entries[number.index()].first != END {
-            // The others watched a file that was closed; the number is another's now.
-            self.orphan(number);
-            self.entries[number.index()].count(interest);
-            asked = self.sync(number);
+    /// Asks the kernel for what a new watcher wants besides what is wanted already; tells whether
+    /// the number is sure to name the file that is registered.
+    fn admit(&mut self, number: Number, interest: Interest, lazy: bool) -> Result<bool> {
+        let entry = &mut self.entries[number.index()];
+        entry.count(interest);
+        let crowded = entry.readers + entry.writers > CROWD;
+        if lazy && crowded && entry.asked == self.round && entry.registered == entry.wanted() {
+            return Ok(false);
         }
+        let asked = self.ask(number).map(|()| true);
         if asked.is_err() {
             self.entries[number.index()].discount(interest);
         }
         asked
     }
 
+    /// Asks whether the numbers of unsure watchers name the files that are registered.
+    fn make_sure(&mut self) {
+        while let Some(number) = self.unsure.pop() {
+            if self.entries[number.index()].unsure != END {
+                // Watchers of a closed descriptor are orphans now, and nobody is there to be told.
+                let _orphaned = self.ask(number);
+            }
+        }
+    }
+
+    /// Asks the kernel for what is wanted of a descriptor, and cuts watchers of a closed one loose.
+    fn ask(&mut self, number: Number) -> Result<()> {
+        let unsure = mem::replace(&mut self.entries[number.index()].unsure, END);
+        let asked = self.sync(number);
+        if asked.is_ok() || self.entries[number.index()].first == END {
+            return asked;
+        }
+        // The older ones watched a file that was closed. The number may be another file's now, and
+        // those that came since watch that one; or there is no such descriptor.
+        self.cut(number, unsure);
+        self.sync(number).inspect_err(|_| self.orphan(number))
+    }
+
     /// Asks the kernel for what is wanted of a descriptor. It is asked again for what it knows, for
     /// its answer tells whether the number still names the same file.
     fn sync(&mut self, number: Number) -> Result<()> {
         let entry = &mut self.entries[number.index()];
+        entry.asked = self.round;
         let wanted = entry.wanted();
         let known = mem::replace(&mut entry.registered, wanted);
         let asked = match (known, wanted) {
@@ -336,12 +332,24 @@ impl Poller {
 
     /// Cuts the watchers of a descriptor loose that was closed under them. They run no more.
     fn orphan(&mut self, number: Number) {
+        self.cut(number, END);
+    }
+
+    /// As [`orphan`](Poller::orphan), but only for those before the watcher `keep`.
+    fn cut(&mut self, number: Number, keep: u32) {
         let entry = &mut self.entries[number.index()];
-        let mut next = entry.first;
-        *entry = Entry { generation: entry.generation, ..Entry::EMPTY };
-        while let Some((_, watcher)) = self.watchers.at(next) {
+        entry.registered = Interest::NONE;
+        let mut next = mem::replace(&mut entry.first, keep);
+        while next != keep
+            && let Some((_, watcher)) = self.watchers.at(next)
+        {
+            entry.discount(watcher.interest);
             watcher.number = Number::NONE;
             next = watcher.next;
+        }
+        match self.watchers.at(keep) {
+            Some((_, first)) => first.previous = END,
+            None => entry.last = END,
         }
     }
 }

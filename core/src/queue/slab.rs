@@ -1,11 +1,15 @@
 //! Flow 1: where watchers live. A key that outlived its watcher finds nothing, never another.
 
-/// Names a value of a [`Slab`]; 8 bytes.
+use std::num::NonZeroU32;
+
+/// Names a value of a [`Slab`]; 8 bytes, and an option of one too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) index: u32,
-    generation: u32,
+    generation: Generation,
 }
+
+type Generation = NonZeroU32;
 
 /// Values in one growing array, each place used again under a new generation.
 pub(super) struct Slab<T> {
@@ -15,7 +19,7 @@ pub(super) struct Slab<T> {
 
 struct Place<T> {
     /// Grows when the value leaves, so that keys of earlier values match no more.
-    generation: u32,
+    generation: Generation,
     value: Option<T>,
 }
 
@@ -31,8 +35,9 @@ impl<T> Slab<T> {
     pub(super) fn insert(&mut self, value: T) -> Key {
         let Some(index) = self.free.pop() else {
             let index = u32::try_from(self.places.len()).expect("fewer than 2^32 watchers");
-            self.places.push(Place { generation: 0, value: Some(value) });
-            return Key { index, generation: 0 };
+            let generation = Generation::MIN;
+            self.places.push(Place { generation, value: Some(value) });
+            return Key { index, generation };
         };
         let place = &mut self.places[index as usize];
         place.value = Some(value);
@@ -42,7 +47,7 @@ impl<T> Slab<T> {
     pub(super) fn remove(&mut self, key: Key) -> Option<T> {
         let place = self.place(key)?;
         let value = place.value.take()?;
-        place.generation = place.generation.wrapping_add(1);
+        place.generation = place.generation.checked_add(1).unwrap_or(Generation::MIN);
         self.free.push(key.index);
         Some(value)
     }
