@@ -171,8 +171,11 @@ impl fmt::Display for Panic {
 pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
     PANIC.take();
     catch_unwind(AssertUnwindSafe(function)).map_err(|payload| {
-        // A program that has put its own hook in place leaves the payload only.
-        PANIC.take().unwrap_or_else(|| Panic { message: text(&*payload), place: String::new() })
+        let text = text(&*payload);
+        // A program that has put its own hook in place leaves the payload only; so does resume_unwind(),
+        // and what is noted is then an older panic that was caught.
+        let noted = PANIC.take().filter(|noted| text.as_ref().is_none_or(|t| *t == noted.message));
+        noted.unwrap_or_else(|| Panic { message: text.unwrap_or_default(), place: String::new() })
     })
 }
 
@@ -204,9 +207,9 @@ fn note(info: &PanicHookInfo<'_>) {
     PANIC.set(Some(panic));
 }
 
-fn text(payload: &(dyn Any + Send)) -> String {
+fn text(payload: &(dyn Any + Send)) -> Option<String> {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref().cloned()).unwrap_or_default()
+    text.or_else(|| payload.downcast_ref().cloned())
 }
 
 /// exit(3) in a worker: its own output is flushed by then, the app's handlers stay uncalled.

@@ -132,7 +132,11 @@ impl Template {
             pid: rustix::process::getpid(),
         };
         let started = Message::Started { pid: std::process::id(), spare: false };
-        socket::send(&root, &started.encode(0, 0).0, &[])?;
+        match socket::send(&root, &started.encode(0, 0).0, &[]) {
+            // An app that has dropped its handle already is seen when the link is read.
+            Ok(_) | Err(Errno::PIPE) => (),
+            Err(error) => return Err(error.into()),
+        }
         template.connect(root)?;
         Ok(template)
     }
