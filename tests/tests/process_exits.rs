@@ -21,9 +21,10 @@ fn main() -> ExitCode {
         panicking_with_text_and_place,
         panicking_with_a_formatted_text_of_many_lines,
         panicking_with_something_that_is_no_text,
+        panicking_anew_with_other_words,
         a_panic_that_was_caught_is_no_end,
         a_panic_of_another_thread_is_no_end,
-        a_panic_text_of_a_megabyte,
+        a_panic_text_too_long_for_the_account,
         exit_with_codes,
         underscore_exit_with_codes,
         exit_from_another_thread,
@@ -130,6 +131,19 @@ fn panicking_with_something_that_is_no_text(template: &Template) {
     assert!(place.contains("process_exits.rs:"), "{place}");
 }
 
+tine::entry!(PANIC_ANEW = panic_anew);
+fn panic_anew(_: Worker) {
+    let _ = std::panic::catch_unwind(|| panic!("caught and forgotten"));
+    std::panic::resume_unwind(Box::new("resumed".to_string()));
+}
+
+/// B3: the panic that ends the worker is told, not one that it caught before.
+fn panicking_anew_with_other_words(template: &Template) {
+    let exit = end_of(template, PANIC_ANEW, &[]);
+    let Cause::Panicked { message, .. } = exit.cause() else { panic!("{exit}") };
+    assert_eq!(message, "resumed");
+}
+
 tine::entry!(CATCH = catch);
 fn catch(_: Worker) {
     let _ = std::panic::catch_unwind(|| panic!("caught"));
@@ -156,8 +170,8 @@ fn a_panic_of_another_thread_is_no_end(template: &Template) {
 }
 
 /// B3: too long for the account, and still a panic.
-fn a_panic_text_of_a_megabyte(template: &Template) {
-    let text = "a".repeat(1 << 20);
+fn a_panic_text_too_long_for_the_account(template: &Template) {
+    let text = "long ".repeat(2000);
     let exit = end_of(template, PANIC_WITH, &[&text]);
     let Cause::Panicked { message, .. } = exit.cause() else { panic!("{exit}") };
     assert!(message.len() > 1000 && text.starts_with(message.as_str()), "{}", message.len());
