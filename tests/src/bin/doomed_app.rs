@@ -3,7 +3,7 @@
 //! `doomed-app WORKERS DEED`; DEED is `wait`, `return`, `panic`, `abort`, `exit`, `burst`,
 //! `stop-template` or `stop-workers`. All its processes keep its standard output open.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,7 +17,10 @@ fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let workers = args.next().and_then(|count| count.parse().ok()).unwrap_or(0);
     let told: Vec<_> = (0..workers).map(|_| Told::run(template.fork(), ENDURE)).collect();
-    let _sockets: Vec<_> = told.iter().map(Told::socket).collect();
+    let mut sockets: Vec<_> = told.iter().map(Told::socket).collect();
+    for socket in &mut sockets {
+        socket.read_exact(&mut [0; 5]).expect("ready");
+    }
     let deed = args.next().unwrap_or_default();
     for told in told.iter().filter(|_| deed == "stop-workers") {
         stop(told.running().pid().expect("it lives"));

@@ -30,7 +30,13 @@ fn before(deed: &str) -> Box<dyn Any> {
         "nothing" => Box::new(()),
         "thread" => {
             let named = std::thread::Builder::new().name("gdbus".into());
-            Box::new(named.spawn(std::thread::park).expect("a thread"))
+            let (sender, named_itself) = std::sync::mpsc::channel();
+            let thread = named.spawn(move || {
+                sender.send(()).expect("somebody listens");
+                std::thread::park();
+            });
+            named_itself.recv().expect("the thread runs");
+            Box::new(thread.expect("a thread"))
         }
         "glib type" => Box::new(glib::DateTime::static_type()),
         "glib context" => Box::new(glib::MainContext::default()),
