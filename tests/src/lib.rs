@@ -9,18 +9,17 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tine::Queue;
 
-pub mod underneath;
-
-/// A time that nothing in a test takes: a deadline for what should happen, and a delay for timers
-/// that should not fire.
-pub const LONG: Duration = Duration::from_secs(30);
-
 pub mod native;
 pub mod processes;
 pub mod runner;
 pub mod spawned;
 pub mod told;
+pub mod underneath;
 pub mod workers;
+
+/// A time that nothing in a test takes: a deadline for what should happen, and a delay for timers
+/// that should not fire.
+pub const LONG: Duration = Duration::from_secs(30);
 
 /// What the process had when a test began. Tests of one program run side by side, so a program that
 /// uses this holds one test, or runs its tests one by one.
