@@ -14,7 +14,6 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
 use super::link::{Link, Snapshot};
@@ -202,7 +201,7 @@ impl Job {
         let Some(socket) = self.socket.borrow().clone() else { return };
         // What it says comes in one piece.
         let mut said = [0; 4096];
-        match socket::receive(&*socket, &mut said, &mut Vec::new(), RecvFlags::DONTWAIT) {
+        match socket::receive_octets(&*socket, &mut said) {
             Err(Errno::AGAIN) => (),
             Ok(0) if self.executes => self.unwatch(|job| job.deliver()),
             Ok(got @ HEADER..) => match heard(&said[..got]) {
@@ -297,7 +296,7 @@ impl Job {
         let (job, why) = (Rc::clone(self), why.to_owned());
         let watching = crate::queue().io(socket, Interest::READABLE, move |socket, _| {
             let mut octet = [0];
-            let got = socket::receive(socket, &mut octet, &mut Vec::new(), RecvFlags::DONTWAIT);
+            let got = socket::receive_octets(socket, &mut octet);
             match got {
                 Err(Errno::AGAIN) => (),
                 Err(Errno::CONNRESET) => job.ask_again(&why),

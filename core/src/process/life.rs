@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::image::Image;
 use super::recipe::Given;
@@ -212,14 +212,18 @@ impl Core {
         }
     }
 
-    /// Kills a process that does not answer, if it is the app's child; then its links end.
+    /// Kills a process that does not answer; then its links end.
     pub fn kill_stuck(&self, generation: u64) {
-        let life = self.life();
+        let mut life = self.life();
         if life.generation == generation
-            && let State::Alive(Body { pidfd: Some(pidfd), .. }) = &life.state
+            && let State::Alive(body) = &mut life.state
         {
-            // It is a child that nobody but tine reaps, or it is gone already.
-            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+            // What it has said of itself, and perhaps its pidfd, may lie in the link still.
+            let _ = body.listen();
+            if let Some(pidfd) = &body.pidfd {
+                // It may be gone already.
+                let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+            }
         }
     }
 
@@ -309,7 +313,7 @@ impl Body {
     pub fn of_child(root: OwnedFd, pid: Pid) -> Body {
         // The child is not reaped yet, so its id is its own. Without a pidfd (EMFILE) it is served all the
         // same, and left to whoever waits for the app's children.
-        let flags = rustix::process::PidfdFlags::empty();
+        let flags = PidfdFlags::empty();
         Body {
             root,
             pid: Some(pid.as_raw_nonzero().get() as u32),
@@ -324,7 +328,7 @@ impl Body {
             socket::receive_message(&self.root, &mut buffer, &mut fds)
         {
             match Message::decode(header, body) {
-                Ok(Message::Started { pid, .. }) => self.pid = Some(pid),
+                Ok(Message::Started { pid, .. }) => self.meet(pid),
                 Ok(Message::Refused { what, .. }) => {
                     return Err(String::from_utf8_lossy(what).into_owned());
                 }
@@ -333,6 +337,23 @@ impl Body {
             }
         }
         Ok(())
+    }
+
+    /// Notes the id that the process behind the link gives itself, and a pidfd, which is surely its own if
+    /// the link is open still: the process holds the far end.
+    fn meet(&mut self, pid: u32) {
+        self.pid = Some(pid);
+        if self.pidfd.is_none()
+            && let Some(pid) =
+                i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
+            && let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        {
+            let mut link = [PollFd::new(&self.root, PollFlags::empty())];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            if rustix::event::poll(&mut link, Some(&at_once)) == Ok(0) {
+                self.pidfd = Some(pidfd);
+            }
+        }
     }
 
     /// A body that another process is the parent of.

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
 
 use super::job::OnRun;
 use super::recipe::{Given, Recipe, Then};
@@ -157,8 +156,7 @@ impl Remote {
         };
         let start = heard.len();
         heard.resize(wanted, 0);
-        let got =
-            socket::receive(&*socket, &mut heard[start..], &mut Vec::new(), RecvFlags::DONTWAIT);
+        let got = socket::receive_octets(&*socket, &mut heard[start..]);
         heard.truncate(start + got.unwrap_or(0));
         let whole = wanted_is(&heard);
         drop(heard);

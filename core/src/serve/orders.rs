@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
 use super::execute::Execution;
 use super::items::{Item, Items};
 use super::prepare;
-use crate::wire::{HEADER, Header, How, Message, socket};
+use crate::wire::socket::{self, Received};
+use crate::wire::{HEADER, Header, How, Message};
 use crate::{Error, ErrorKind, Result, Sandbox};
 
 /// What a process does after its orders.
@@ -179,7 +181,11 @@ impl Orders {
         let mut fds = Vec::new();
         let received =
             socket::receive(&self.socket, &mut self.buffer[start..], &mut fds, RecvFlags::empty());
-        let got = received.map_err(|error| Error::system("read the orders of a process", error))?;
+        let failed = |error| Error::system("read the orders of a process", error);
+        let Received { octets: got, lost_fds } = received.map_err(failed)?;
+        if lost_fds {
+            return Err(failed(Errno::MFILE));
+        }
         self.fds.extend(fds);
         self.buffer.truncate(start + got);
         self.waiting = self.waiting.saturating_sub(got);

@@ -95,8 +95,9 @@ fn watch_pressure() -> Option<OwnedFd> {
 pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<(OwnedFd, usize)>> {
     let mut fds = Vec::new();
     let mut buffer = [0; crate::wire::HEADER + 4];
-    let got = socket::receive(handoff, &mut buffer, &mut fds, rustix::net::RecvFlags::empty())?;
-    let Some(process) = fds.pop().filter(|_| got == buffer.len()) else { return Ok(None) };
+    let flags = rustix::net::RecvFlags::empty();
+    let got = socket::receive(handoff, &mut buffer, &mut fds, flags)?;
+    let Some(process) = fds.pop().filter(|_| got.octets == buffer.len()) else { return Ok(None) };
     let waiting = u32::from_le_bytes([buffer[16], buffer[17], buffer[18], buffer[19]]);
     Ok(Some((process, waiting as usize)))
 }

@@ -224,6 +224,10 @@ impl Template {
                 let executed = self.exec(link, id, socket);
                 self.refuse_failed(link, id, executed)
             }
+            (Message::Fork { .. } | Message::Exec, None) => {
+                let lost = Error::system("receive a process's socket", Errno::MFILE);
+                self.refuse_failed(link, id, Err(lost))
+            }
             (Message::Spares { count }, None) => {
                 self.want_spares(count as usize);
                 true

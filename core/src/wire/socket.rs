@@ -5,7 +5,6 @@ use std::io::{self, IoSlice, IoSliceMut, Read as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
@@ -47,16 +46,21 @@ pub(crate) fn send(
     })
 }
 
+/// What one call of [`receive`] gave.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub octets: usize,
+    /// Descriptors came that this process had no room for (`EMFILE`): the kernel has closed them.
+    pub lost_fds: bool,
+}
+
 /// Receives what one call gives; descriptors are appended to `fds`, close-on-exec.
-///
-/// # Errors
-/// The kernel's, and `EMFILE` when descriptors were lost because this process has too many.
 pub(crate) fn receive(
     socket: impl AsFd,
     buffer: &mut [u8],
     fds: &mut Vec<OwnedFd>,
     flags: RecvFlags,
-) -> rustix::io::Result<usize> {
+) -> rustix::io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
@@ -68,10 +72,14 @@ pub(crate) fn receive(
             fds.extend(rights);
         }
     }
-    if received.flags.contains(ReturnFlags::CTRUNC) {
-        return Err(Errno::MFILE);
-    }
-    Ok(received.bytes)
+    let lost_fds = received.flags.contains(ReturnFlags::CTRUNC);
+    Ok(Received { octets: received.bytes, lost_fds })
+}
+
+/// Receives octets without waiting; descriptors that come with them are closed.
+pub(crate) fn receive_octets(socket: impl AsFd, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+    let received = receive(socket, buffer, &mut Vec::new(), RecvFlags::DONTWAIT)?;
+    Ok(received.octets)
 }
 
 /// Takes one message off a link without waiting. None: the peer is gone.
@@ -84,13 +92,14 @@ pub(crate) fn receive_message<'b>(
     fds: &mut Vec<OwnedFd>,
 ) -> Result<Option<(Header, &'b [u8])>> {
     buffer.resize(HEADER + BODY_MAX, 0);
-    let got = receive(link, buffer, fds, RecvFlags::DONTWAIT)?;
+    let Received { octets: got, lost_fds } = receive(link, buffer, fds, RecvFlags::DONTWAIT)?;
     if got == 0 {
         return Ok(None);
     }
     let (header, _) = buffer[..got].split_first_chunk().ok_or_else(|| short(got))?;
     let header = Header::decode(header)?;
-    if HEADER + header.inline() != got || usize::from(header.fds) != fds.len() {
+    // Descriptors that were lost leave a message that can still be answered.
+    if HEADER + header.inline() != got || (usize::from(header.fds) != fds.len() && !lost_fds) {
         return Err(short(got));
     }
     if header.long {
