@@ -22,8 +22,9 @@ use crate::protocol::Size;
 /// of 200 million pixels give.
 pub const PIXEL_LIMIT: u64 = 1 << 28;
 
-/// The most that a decoder may allocate, in bytes: the largest picture in the widest 8-bit format.
-const ALLOCATION_LIMIT: u64 = PIXEL_LIMIT * 4;
+/// The most that a picture may take when it is decoded at its own size, in octets: 128 million pixels
+/// with alpha. As much again goes into the decoder and the change of its format.
+pub(super) const MEMORY_LIMIT: u64 = 512 << 20;
 
 /// A decoded picture, reduced and right side up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +53,8 @@ pub(super) struct Decoded {
 /// # Errors
 ///
 /// - [`DecodeError::NotAFile`] if `file` is a directory, a pipe, a device: nothing was read from it.
-/// - [`DecodeError::TooLarge`] if the header claims more than [`PIXEL_LIMIT`]: nothing was allocated.
+/// - [`DecodeError::TooLarge`] or [`DecodeError::TooHeavy`] if the header claims more pixels or
+///   memory than there may be: none was allocated.
 /// - The other kinds of [`DecodeError`] for what is no picture, or a damaged one.
 pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
     if !file.metadata()?.is_file() {
@@ -96,12 +98,15 @@ fn decode_whole(reader: BufReader<File>, format: ImageFormat) -> Result<Decoded,
     let ended = reader.ended();
     let explain = |error| explain(error, name, &ended);
     let mut limits = Limits::default();
-    limits.max_alloc = Some(ALLOCATION_LIMIT);
+    limits.max_alloc = Some(MEMORY_LIMIT);
     let mut reader = ImageReader::with_format(reader, format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(explain)?;
     let (width, height) = decoder.dimensions();
     let stored = check_size(width.into(), height.into(), name)?;
+    if decoder.total_bytes() > MEMORY_LIMIT {
+        return Err(DecodeError::TooHeavy(decoder.total_bytes()));
+    }
     // Damaged EXIF data is no reason to withhold the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(explain)?;

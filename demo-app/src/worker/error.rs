@@ -2,7 +2,7 @@
 
 use std::{error, fmt, io};
 
-use super::decode::PIXEL_LIMIT;
+use super::decode::{MEMORY_LIMIT, PIXEL_LIMIT};
 
 /// Why a file could not be shown. Its `Display` is one sentence, without the file's name.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum DecodeError {
     Truncated(&'static str),
     /// More pixels than [`PIXEL_LIMIT`]; width and height as the file states them.
     TooLarge(u64, u64),
+    /// Decoding would take more memory than there is for a picture; octets.
+    TooHeavy(u64),
     /// The decoder gave up; the format's name and the decoder's words.
     Corrupt(&'static str, String),
     /// Reading failed.
@@ -38,6 +40,12 @@ impl fmt::Display for DecodeError {
                 f,
                 "claims {width}×{height} pixels, more than the limit of {} million",
                 PIXEL_LIMIT / 1_000_000
+            ),
+            Self::TooHeavy(octets) => write!(
+                f,
+                "would take {} MiB of memory, more than the limit of {} MiB",
+                octets >> 20,
+                MEMORY_LIMIT >> 20
             ),
             Self::Corrupt(format, words) => write!(f, "corrupt {format}: {words}"),
             Self::Io(error) => write!(f, "cannot be read: {error}"),

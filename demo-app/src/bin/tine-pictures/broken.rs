@@ -81,8 +81,9 @@ fn lying(dir: &Path, random: &mut Random, manifest: &mut Manifest) -> io::Result
         ("garbage-with-a-jpeg-head.jpg", marked, "random octets after a JPEG's first four"),
         ("text.png", b"This is a text.\n".to_vec(), "a text"),
         ("empty.jpg", Vec::new(), "empty"),
-        ("claims-60000x60000.png", png::claiming(60_000, 60_000)?, "far too large a claim"),
-        ("no-pixels.png", png::claiming(0, 7)?, "no pixels"),
+        ("claims-60000x60000.png", png::claiming(60_000, 60_000, false)?, "far too large a claim"),
+        ("claims-two-gigabytes.png", png::claiming(16_000, 16_000, true)?, "far too deep a claim"),
+        ("no-pixels.png", png::claiming(0, 7, false)?, "no pixels"),
     ];
     for (name, bytes, why) in lies {
         fs::write(dir.join(name), bytes)?;

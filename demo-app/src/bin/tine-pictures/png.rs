@@ -12,6 +12,7 @@ const SIGNATURE: [u8; 8] = [137, 80, 78, 71, 13, 10, 26, 10];
 const GREY: u8 = 0;
 const RGB: u8 = 2;
 const INDEXED: u8 = 3;
+const RGBA: u8 = 6;
 /// Shades of each colour in a palette.
 const SHADES: u8 = 6;
 /// Start column and row, step to the right and down, of each of Adam7's passes.
@@ -73,9 +74,10 @@ pub(crate) fn with_exif(image: &RgbImage, tiff: &[u8]) -> io::Result<Vec<u8>> {
     file(header(image.width(), image.height(), 8, RGB, false), Some((b"eXIf", tiff)), &lines)
 }
 
-/// A file of 65 octets that claims to have `width` × `height` pixels.
-pub(crate) fn claiming(width: u32, height: u32) -> io::Result<Vec<u8>> {
-    file(header(width, height, 1, GREY, false), None, &[])
+/// A file of 65 octets that claims to have `width` × `height` pixels: of one bit, or of 64.
+pub(crate) fn claiming(width: u32, height: u32, deep: bool) -> io::Result<Vec<u8>> {
+    let (depth, colour) = if deep { (16, RGBA) } else { (1, GREY) };
+    file(header(width, height, depth, colour, false), None, &[])
 }
 
 fn header(width: u32, height: u32, depth: u8, colour: u8, interlaced: bool) -> Vec<u8> {
