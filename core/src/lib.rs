@@ -81,6 +81,7 @@ mod process;
 mod queue;
 mod sandbox;
 mod serve;
+mod shared;
 mod sys;
 mod wire;
 
@@ -95,6 +96,7 @@ pub use queue::{
 };
 pub use sandbox::{Hold, Posture, Rung, Sandbox};
 pub use serve::{Item, Items, Worker};
+pub use shared::{Shared, SharedMut};
 
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}

@@ -8,6 +8,7 @@ mod environment;
 pub(crate) mod epoll;
 mod fork;
 pub(crate) mod handler;
+pub(crate) mod map;
 pub(crate) mod pidfd;
 pub(crate) mod plugin;
 pub(crate) mod relay;
