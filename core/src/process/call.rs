@@ -8,13 +8,15 @@ use std::rc::Rc;
 use super::{Exit, template};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
+type OnAnswer = Box<dyn FnOnce(Result<Vec<u8>>)>;
+
 /// An answer in the making: it is told when the worker's socket and the worker have ended.
 struct Answer {
     octets: RefCell<Vec<u8>>,
     reading: RefCell<Option<Io>>,
     read: Cell<bool>,
     exit: RefCell<Option<Exit>>,
-    callback: RefCell<Option<Box<dyn FnOnce(Result<Vec<u8>>)>>>,
+    callback: RefCell<Option<OnAnswer>>,
 }
 
 /// Runs an entry in a worker of the [default template](crate::template()) and calls back with its answer.

@@ -198,7 +198,10 @@ impl Command {
             Ok((order, spawned)) => {
                 order.spawn(Box::new(move |executed| callback(executed.map(|_| spawned))))
             }
-            Err((command, error)) => command.refuse(error, move |error| callback(Err(error))),
+            Err(refused) => {
+                let (command, error) = *refused;
+                command.refuse(error, move |error| callback(Err(error)))
+            }
         }
     }
 
@@ -244,7 +247,7 @@ impl Command {
         &self.template
     }
 
-    fn order(mut self) -> Result<(Order, Spawned), (Command, Error)> {
+    fn order(mut self) -> Result<(Order, Spawned), Box<(Command, Error)>> {
         let mut spawned = Spawned::default();
         let ends = [&mut spawned.stdin, &mut spawned.stdout, &mut spawned.stderr];
         for (number, end) in ends.into_iter().enumerate() {
@@ -254,13 +257,13 @@ impl Command {
                         *end = Some(ours);
                         self.standard[number] = Stdio::Fd(Arc::new(theirs));
                     }
-                    Err(error) => return Err((self, error)),
+                    Err(error) => return Err(Box::new((self, error))),
                 }
             }
         }
         if self.places.len() + 3 > FDS_MAX {
             let message = format!("{} descriptors for one program are too many", self.places.len());
-            return Err((self, Error::new(ErrorKind::Misuse, message)));
+            return Err(Box::new((self, Error::new(ErrorKind::Misuse, message))));
         }
         Ok((Order(self), spawned))
     }

@@ -20,7 +20,7 @@ pub(super) enum Then {
     /// Serve this link, as a template.
     Serve(OwnedFd),
     /// Become an external program.
-    Execute(Execution),
+    Execute(Box<Execution>),
     /// The app has dropped the handle.
     Leave,
 }
@@ -90,7 +90,8 @@ impl Orders {
                 }
                 Message::Sandbox(octets) => self.items.sandbox = Some(Sandbox::decode(octets)?),
                 Message::Execute(order) => {
-                    return Ok(Then::Execute(Execution::new(&order, body.fds)?));
+                    let execution = Execution::new(&order, body.fds)?;
+                    return Ok(Then::Execute(Box::new(execution)));
                 }
                 other => return Err(other.misplaced().into()),
             }
