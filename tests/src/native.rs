@@ -37,6 +37,16 @@ pub fn close(number: RawFd) {
     unsafe { libc::close(number) };
 }
 
+/// Writes to a descriptor by its number, whatever it is, without waiting for room.
+pub fn write(number: RawFd, octets: &[u8]) {
+    // SAFETY: see the top; a socket's buffer may be full, and then nobody is waited for.
+    unsafe {
+        if libc::send(number, octets.as_ptr().cast(), octets.len(), libc::MSG_DONTWAIT) < 0 {
+            libc::write(number, octets.as_ptr().cast(), octets.len());
+        }
+    }
+}
+
 extern "C" fn nothing(_: libc::c_int) {}
 
 /// Handles a signal by doing nothing, as opposed to ignoring it.

@@ -21,12 +21,9 @@ pub fn descriptors(pid: u32) -> BTreeMap<i32, String> {
     named.collect()
 }
 
-/// The children of a process, zombies included: id and state letter.
-///
-/// # Panics
-/// Where /proc is not mounted.
+/// The children of a process, zombies included: id and state letter. None when descriptors have run out.
 pub fn children(parent: u32) -> Vec<(u32, char)> {
-    let entries = fs::read_dir("/proc").expect("/proc");
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.filter_map(|pid| {
         let stat = Stat::of(pid)?;

@@ -1,0 +1,203 @@
+//! Descriptors run out, in the app or in the template: clear errors or waiting, nothing lost, and all is
+//! well again afterwards.
+
+use std::cell::Cell;
+use std::io::Read as _;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tine::{Cause, Template};
+use tine_tests::told::{Told, eventually};
+use tine_tests::workers::{ENDURE, ITEMS, RETURN, STAY, items};
+use tine_tests::{cases, descriptors, processes, runner};
+
+fn main() -> ExitCode {
+    let template = Template::early().expect("first line of main");
+    let cases = cases![
+        none_left_for_a_request,
+        none_left_for_an_answer,
+        none_left_for_many_answers,
+        few_left_for_a_burst,
+        the_template_has_few_of_its_own,
+        the_template_has_none_for_what_comes,
+        a_worker_cannot_take_what_it_is_sent,
+    ];
+    runner::run(&template, cases)
+}
+
+/// A lower limit of open descriptors, until it is dropped.
+struct Limit(Rlimit);
+
+impl Limit {
+    fn to(current: u64) -> Limit {
+        let before = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..before.clone() })
+            .expect("lower is allowed");
+        Limit(before)
+    }
+
+    /// None can be opened but `more`.
+    fn to_open_ones_and(more: u64) -> Limit {
+        let open: Vec<u64> =
+            descriptors().keys().map(|number| number.parse().expect("a number")).collect();
+        // Those that are free below the highest that is open count too.
+        let nth_free = (0..).filter(|number| !open.contains(number)).nth(more as usize);
+        Limit::to(nth_free.expect("numbers do not end"))
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        setrlimit(Resource::Nofile, self.0.clone()).expect("back to where it was");
+    }
+}
+
+fn works(template: &Template) {
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+}
+
+/// F10: told by the callback, with the kernel's reason.
+fn none_left_for_a_request(template: &Template) {
+    let limit = Limit::to_open_ones_and(0);
+    let told: Vec<_> = (0..5).map(|_| Told::run(template.fork(), RETURN)).collect();
+    for told in &told {
+        let error = told.refusal();
+        let errno = error.io().and_then(std::io::Error::raw_os_error);
+        assert_eq!(errno, Some(libc::EMFILE), "{error}");
+    }
+    drop(limit);
+    assert!(told.iter().all(|told| told.words() == ["refusal"]));
+    works(template);
+}
+
+/// Rule 4: the template's answer brings a descriptor that finds no place; the worker exists all the same.
+fn none_left_for_an_answer(template: &Template) {
+    let told = Told::run(template.fork(), STAY);
+    let limit = Limit::to_open_ones_and(0);
+    assert!(told.settled());
+    drop(limit);
+    drop(told.socket());
+    assert_eq!(*told.exit().cause(), Cause::Returned);
+    works(template);
+}
+
+/// Rule 4: nor do a hundred answers that lost theirs use up the requests that a template may have.
+fn none_left_for_many_answers(template: &Template) {
+    for _ in 0..3 {
+        let told: Vec<_> = (0..40).map(|_| Told::run(template.fork(), RETURN)).collect();
+        let limit = Limit::to_open_ones_and(0);
+        told.iter().for_each(|told| {
+            told.settled();
+        });
+        drop(limit);
+        told.iter().for_each(|told| assert!(told.exit().success()));
+    }
+    works(template);
+}
+
+/// F10: a burst that has room for ten at a time: each waits its turn or is refused with the reason.
+fn few_left_for_a_burst(template: &Template) {
+    let limit = Limit::to_open_ones_and(20);
+    let counts = Rc::new(Cell::new([0; 3]));
+    let count = |which: usize| {
+        let counts = counts.clone();
+        move || {
+            let mut now = counts.get();
+            now[which] += 1;
+            counts.set(now);
+        }
+    };
+    for _ in 0..200 {
+        let (ran, refused, ended) = (count(0), count(1), count(2));
+        let told = move |socket: tine::Result<_>| match socket {
+            Ok(_) => ran(),
+            Err(error) => {
+                assert!(error.to_string().contains("open files"), "{error}");
+                refused();
+            }
+        };
+        template.fork().run(RETURN, told).on_exit(move |_| ended());
+    }
+    let [ran, refused, _] = eventually("200 workers", || {
+        let [ran, refused, ended] = counts.get();
+        (ran + refused == 200 && ended == ran).then_some([ran, refused, ended])
+    });
+    assert!(ran >= 10, "{ran} ran, {refused} were refused");
+    drop(limit);
+    works(template);
+}
+
+/// A template with little room: it has the app's limit of the time when it was forked.
+fn with_room_for(descriptors: u64) -> Template {
+    let _limit = Limit::to_open_ones_and(descriptors);
+    Template::early().expect("no thread is running")
+}
+
+/// Rule 4: refused with the reason, or made; and no worker's fate is lost over it.
+fn the_template_has_few_of_its_own(_: &Template) {
+    let template = with_room_for(6);
+    let told: Vec<_> = (0..100).map(|_| Told::run(template.fork(), ENDURE)).collect();
+    let (mut living, mut refused) = (Vec::new(), 0);
+    for told in &told {
+        if told.settled() {
+            living.push(told);
+        } else {
+            let error = told.refusal().to_string();
+            assert!(error.contains("open files") || error.contains("errno 24"), "{error}");
+            refused += 1;
+        }
+    }
+    assert!(living.len() >= 3, "{} living, {refused} refused", living.len());
+    for told in &living {
+        told.running().kill(libc::SIGTERM).expect("it lives");
+        assert_eq!(told.exit().signal(), Some(libc::SIGTERM));
+    }
+    works(&template);
+    let pid = processes::of(&template);
+    drop(template);
+    eventually("the template's end", || (!processes::is_alive(pid)).then_some(()));
+}
+
+/// Rule 4: not even the request's own descriptor finds a place.
+fn the_template_has_none_for_what_comes(_: &Template) {
+    for room in 3..12 {
+        let template = with_room_for(room);
+        let mut told = Vec::new();
+        // One more each time, so that every single place in the template is once the last.
+        for _ in 0..40 {
+            told.push(Told::run(template.fork(), STAY));
+            if !told[told.len() - 1].settled() {
+                break;
+            }
+        }
+        let refused = told.pop().expect("at least one").refusal().to_string();
+        assert!(refused.contains("open files"), "room {room}: {refused}");
+        for told in &told {
+            drop(told.socket());
+            assert_eq!(*told.exit().cause(), Cause::Returned, "room {room}");
+        }
+        works(&template);
+    }
+}
+
+/// F7: more than the worker may open is refused by name, and not cut short.
+fn a_worker_cannot_take_what_it_is_sent(_: &Template) {
+    let template = with_room_for(6);
+    let null = || std::fs::File::open("/dev/null").expect("/dev/null");
+    let few = (0..2).fold(template.fork(), |process, _| process.send_fd(null()));
+    let many = (0..100).fold(template.fork(), |process, _| process.send_fd(null()));
+    let told = Told::run(few, ITEMS);
+    assert_eq!(items(told.socket()).len(), 2);
+    assert!(told.exit().success());
+    let told = Told::run(many, ITEMS);
+    let exit = told.exit();
+    let Cause::BadOrders(text) = exit.cause() else { panic!("{exit}") };
+    assert!(text.contains("open files"), "{text}");
+    let mut rest = Vec::new();
+    if told.words()[0] == "socket" {
+        // Refused before it was entered: nothing was said by the function.
+        let _ = told.socket().read_to_end(&mut rest);
+    }
+    assert!(rest.is_empty());
+}
