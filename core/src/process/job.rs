@@ -356,8 +356,15 @@ impl Job {
     }
 
     fn send(&self, signal: Signal) -> Result<()> {
-        let pidfd = self.pidfd.borrow().clone().ok_or_else(|| self.over())?;
+        let pidfd = self.pidfd.borrow().clone().ok_or_else(|| self.unnamed())?;
         rustix::process::pidfd_send_signal(&*pidfd, signal).map_err(|_| self.over())
+    }
+
+    /// Descriptors had run out, here or in the template, when its pidfd was to come.
+    fn unnamed(&self) -> Error {
+        let pid = self.pid.get().unwrap_or_default();
+        let what = format!("signal worker {pid} ({}) without its pidfd", self.entry);
+        Error::system(what, Errno::MFILE)
     }
 
     fn over(&self) -> Error {

@@ -63,6 +63,13 @@ impl Stderr {
         Read::More
     }
 
+    /// Reads what the pipe can hold: all that was written by now, however fast others write on.
+    pub fn read_all(&mut self) -> Read {
+        // A worker may have made it larger, up to a megabyte and more (fcntl(2), `F_SETPIPE_SZ`).
+        let octets = rustix::pipe::fcntl_getpipe_size(&self.pipe).unwrap_or(16 * LastWords::MAX);
+        self.read(octets / LastWords::MAX + 1)
+    }
+
     fn take(&mut self, packet: &[u8]) {
         if let Some(message) = LastWords::strip(packet) {
             self.last_words = message.to_vec();

@@ -400,8 +400,8 @@ impl Template {
                 self.spares.ended(pid);
                 continue;
             };
-            // All that the child itself wrote lies in the pipe by now, and a pipe has 16 packets.
-            let end = child.stderr.read(2 * PACKETS);
+            // All that the child itself wrote lies in the pipe by now.
+            let end = child.stderr.read_all();
             self.tell(child.link, child.id, &child.ended(&reaped), None);
             if end != Read::End {
                 self.strays.insert(pid, child.stderr);
