@@ -9,7 +9,7 @@ use std::rc::Rc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tine::{Cause, Template};
 use tine_tests::told::{Told, eventually};
-use tine_tests::workers::{ENDURE, ITEMS, RETURN, STAY, items};
+use tine_tests::workers::{ITEMS, RETURN, STAY, items};
 use tine_tests::{cases, descriptors, processes, runner};
 
 fn main() -> ExitCode {
@@ -137,7 +137,7 @@ fn with_room_for(descriptors: u64) -> Template {
 /// Rule 4: refused with the reason, or made; and no worker's fate is lost over it.
 fn the_template_has_few_of_its_own(_: &Template) {
     let template = with_room_for(6);
-    let told: Vec<_> = (0..100).map(|_| Told::run(template.fork(), ENDURE)).collect();
+    let told: Vec<_> = (0..100).map(|_| Told::run(template.fork(), STAY)).collect();
     let (mut living, mut refused) = (Vec::new(), 0);
     for told in &told {
         if told.settled() {
@@ -150,8 +150,13 @@ fn the_template_has_few_of_its_own(_: &Template) {
     }
     assert!(living.len() >= 3, "{} living, {refused} refused", living.len());
     for told in &living {
-        told.running().kill(libc::SIGTERM).expect("it lives");
-        assert_eq!(told.exit().signal(), Some(libc::SIGTERM));
+        let killed = told.running().kill(libc::SIGTERM);
+        let error = killed.as_ref().map_err(ToString::to_string).err().unwrap_or_default();
+        // The last of them came without what a signal needs; it is still there, and it says so.
+        assert!(error.is_empty() || error.contains("open files"), "{error}");
+        drop(told.socket());
+        let exit = told.exit();
+        assert!(exit.success() || killed.is_ok() && exit.signal() == Some(libc::SIGTERM), "{exit}");
     }
     works(&template);
     let pid = processes::of(&template);
@@ -161,7 +166,7 @@ fn the_template_has_few_of_its_own(_: &Template) {
 
 /// Rule 4: not even the request's own descriptor finds a place.
 fn the_template_has_none_for_what_comes(_: &Template) {
-    for room in 3..12 {
+    for room in 4..12 {
         let template = with_room_for(room);
         let mut told = Vec::new();
         // One more each time, so that every single place in the template is once the last.
