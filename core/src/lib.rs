@@ -82,6 +82,7 @@ mod queue;
 mod sandbox;
 mod serve;
 mod shared;
+mod socket;
 mod sys;
 mod wire;
 
@@ -97,6 +98,7 @@ pub use queue::{
 pub use sandbox::{Hold, Posture, Rung, Sandbox};
 pub use serve::{Item, Items, Worker};
 pub use shared::{Shared, SharedMut};
+pub use socket::{receive_fds, send_fds};
 
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}

@@ -35,12 +35,22 @@ pub(crate) fn send(
     octets: &[u8],
     fds: &[BorrowedFd<'_>],
 ) -> rustix::io::Result<usize> {
+    send_as(socket, octets, fds, SendFlags::DONTWAIT)
+}
+
+/// The same, waiting or not as the flags and the socket say.
+pub(crate) fn send_as(
+    socket: impl AsFd,
+    octets: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> rustix::io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(fds));
     }
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let flags = flags | SendFlags::NOSIGNAL;
     rustix::io::retry_on_intr(|| {
         rustix::net::sendmsg(&socket, &[IoSlice::new(octets)], &mut ancillary, flags)
     })

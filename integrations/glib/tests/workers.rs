@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).as_deref() == Some(PANIC) {
         panic_in_a_callback(&template);
     }
-    let template_pid = template.pid();
+    let template_pid = template.pid().expect("a template that was forked");
     // The first worker brings the link to the template along, which stays.
     a_panic_in_a_worker_is_told(&template);
     let before = open_descriptors();
