@@ -41,7 +41,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tine::{Queue, Result};
+use tine::{Attachment, Queue, Result};
 
 /// Dispatches whenever there is something to do, for as long as the future is polled.
 ///
@@ -52,7 +52,7 @@ use tine::{Queue, Result};
 pub fn run(queue: &Queue) -> impl Future<Output = Result<Infallible>> + use<> {
     let watched = watch(queue);
     async move {
-        let watched = watched?;
+        let (watched, _attachment) = watched?;
         loop {
             watched.readable().await?;
             watched.get_ref().dispatch()?;
@@ -69,9 +69,12 @@ pub fn turns(queue: &Queue) -> Result<Turns> {
     Ok(Turns { watched: Some(watch(queue)?), budget: None })
 }
 
-fn watch(queue: &Queue) -> Result<Async<Queue>> {
+type Watched = (Async<Queue>, Attachment);
+
+fn watch(queue: &Queue) -> Result<Watched> {
     // The descriptor is polled and never read, so it need not be non-blocking.
-    Ok(Async::new_nonblocking(queue.clone())?)
+    let watched = Async::new_nonblocking(queue.clone())?;
+    Ok((watched, queue.attach("async-io")))
 }
 
 /// A stream of turns: the number of callbacks that ran in each.
@@ -81,7 +84,7 @@ fn watch(queue: &Queue) -> Result<Async<Queue>> {
 #[must_use = "a stream does nothing unless polled"]
 pub struct Turns {
     /// Gone when an error was told.
-    watched: Option<Async<Queue>>,
+    watched: Option<Watched>,
     budget: Option<Duration>,
 }
 
@@ -107,7 +110,7 @@ impl Stream for Turns {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<usize>>> {
         let turns = self.get_mut();
-        let Some(watched) = &turns.watched else { return Poll::Ready(None) };
+        let Some((watched, _)) = &turns.watched else { return Poll::Ready(None) };
         let turn = ready!(turns.turn(watched, context));
         if turn.is_err() {
             turns.watched = None;

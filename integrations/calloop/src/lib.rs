@@ -41,7 +41,7 @@
 use calloop::generic::Generic;
 use calloop::{EventSource, Interest, Mode, Poll, PostAction, Readiness, Token, TokenFactory};
 use std::time::Duration;
-use tine::Queue;
+use tine::{Attachment, Queue};
 
 /// A queue as calloop sees it.
 ///
@@ -55,13 +55,15 @@ use tine::Queue;
 pub struct QueueSource {
     descriptor: Generic<Queue, tine::Error>,
     budget: Option<Duration>,
+    /// While it is registered.
+    _attachment: Option<Attachment>,
 }
 
 impl QueueSource {
     /// Makes a source that keeps the queue alive.
     pub fn new(queue: Queue) -> Self {
         let descriptor = Generic::new_with_error(queue, Interest::READ, Mode::Level);
-        QueueSource { descriptor, budget: None }
+        QueueSource { descriptor, budget: None, _attachment: None }
     }
 
     /// Lets one turn take no longer than `budget` (see [`Queue::dispatch_for`]). The loop's other
@@ -103,7 +105,9 @@ impl EventSource for QueueSource {
     }
 
     fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
-        self.descriptor.register(poll, tokens)
+        self.descriptor.register(poll, tokens)?;
+        self._attachment = Some(self.queue().attach("calloop"));
+        Ok(())
     }
 
     fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
@@ -111,6 +115,7 @@ impl EventSource for QueueSource {
     }
 
     fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
+        self._attachment = None;
         self.descriptor.unregister(poll)
     }
 }
