@@ -9,9 +9,11 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tine::Queue;
 
+pub mod conformance;
 pub mod native;
 pub mod processes;
 pub mod runner;
+pub mod servers;
 pub mod spawned;
 pub mod told;
 pub mod underneath;
@@ -153,4 +155,16 @@ pub fn signal_masks() -> Vec<String> {
         .filter(|line| masks.iter().any(|mask| line.starts_with(mask)))
         .map(String::from)
         .collect()
+}
+
+/// Waits until a thread of this process sleeps in the kernel. It gives its processor away meanwhile.
+///
+/// # Panics
+/// Where /proc is not mounted, and when the thread has ended.
+pub fn wait_until_asleep(thread: rustix::thread::Pid) {
+    let stat = format!("/proc/self/task/{}/stat", thread.as_raw_nonzero());
+    let asleep = |stat: &str| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'));
+    while !asleep(&fs::read_to_string(&stat).expect("a live thread")) {
+        std::thread::yield_now();
+    }
 }
