@@ -13,6 +13,7 @@ behaviours!("E9":
     a_callback_may_detach_its_own_queue,
     two_queues_share_the_loop,
     many_queues_come_and_go,
+    a_detached_queue_leaves_no_thread_and_no_descriptor,
     the_embedded_loop_drives_an_attached_queue_too,
 );
 
@@ -93,4 +94,21 @@ fn the_embedded_loop_drives_an_attached_queue_too(trial: &mut Trial<'_>) {
     queue.run_until(|| log.len() == 1).expect("a queue that works");
     queue.post(log.say("by the loop"));
     trial.until("a post", || log.len() == 2);
+}
+
+fn a_detached_queue_leaves_no_thread_and_no_descriptor(trial: &mut Trial<'_>) {
+    let threads = || std::fs::read_dir("/proc/self/task").expect("/proc").count();
+    let queue = Queue::new().expect("a queue");
+    let before = (threads(), crate::descriptors());
+    let attached = trial.host().attach(&queue, None);
+    trial.turns_in(MOMENT);
+    drop(attached);
+    assert_eq!((threads(), crate::descriptors()), before);
+    // As above, in a callback, where what drives the queue is on the stack.
+    let attached = Rc::new(RefCell::new(Some(trial.host().attach(&queue, None))));
+    let own = Rc::clone(&attached);
+    queue.post(move || drop(own.take()));
+    trial.until("a callback that detaches", || attached.borrow().is_none());
+    trial.turns_in(MOMENT);
+    assert_eq!((threads(), crate::descriptors()), before);
 }
