@@ -1,2 +1,70 @@
-//! x
-fn main() {}
+//! An image viewer whose thumbnails are made by workers forked from a template that never saw GTK.
+//!
+//! ```text
+//! main ─ app ─ window ─┬─ grid ── tile
+//!                      ├─ picture_view
+//!                      └─ gallery ─┬─ listing: names, in a thread ──▶ catalog, picture_list
+//!                                  ├─ files: opens them, in a thread
+//!                                  ├─ crew: the workers ◀──▶ tine_viewer::worker
+//!                                  └─ thumbnails: which there are, and which is next
+//! ```
+
+mod accessible;
+mod app;
+mod catalog;
+mod crew;
+mod files;
+mod finish;
+mod gallery;
+mod grid;
+mod listing;
+mod measures;
+mod memory;
+mod options;
+mod picture_list;
+mod picture_view;
+mod poll_clock;
+mod stalls;
+mod texture;
+mod thumbnails;
+mod tile;
+mod window;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use options::{Command, Options};
+
+fn main() -> ExitCode {
+    let template = tine::Template::early();
+    let start = Instant::now();
+    let command = Command::parse(std::env::args_os().skip(1));
+    match (command, template) {
+        (Err(error), _) => fail(&format!("{error}\nTry 'tine-viewer --help'.")),
+        (_, Err(error)) => fail(&format!("no workers can be had: {error}")),
+        (Ok(Command::Print(text)), _) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        (Ok(Command::View(mut options)), Ok(template)) => match check_paths(&mut options) {
+            Ok(()) => app::run(template, options, start),
+            Err(message) => fail(&message),
+        },
+    }
+}
+
+/// What is not there is told before a window opens.
+fn check_paths(options: &mut Options) -> Result<(), String> {
+    if options.paths.is_empty() {
+        options.paths.push(".".into());
+    }
+    for path in &options.paths {
+        std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("tine-viewer: {message}");
+    ExitCode::FAILURE
+}

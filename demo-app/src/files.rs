@@ -1,0 +1,123 @@
+//! The thread that touches files: opening one can take as long as a network takes to give up, and
+//! the main loop must not wait for it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+
+use rustix::fs::{FileType, Mode, OFlags};
+
+/// Runs what it is given in a thread of its own, one after the other, which ends when this is
+/// dropped.
+pub struct Files {
+    tasks: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+}
+
+impl Files {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// No thread can be started.
+    pub fn start() -> io::Result<Self> {
+        let (tasks, receiver) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+        let run = move || receiver.iter().for_each(|task| task());
+        thread::Builder::new().name("files".into()).spawn(run)?;
+        Ok(Self { tasks })
+    }
+
+    /// Runs `task` when those before it are done.
+    pub fn run(&self, task: impl FnOnce() + Send + 'static) {
+        // The thread ends after the sender only; a task that panicked has said so.
+        let _gone = self.tasks.send(Box::new(task));
+    }
+}
+
+/// Opens a picture for reading, and nothing that is not a regular file: a device, a FIFO or a
+/// socket might wait for ever or do who knows what.
+///
+/// # Errors
+///
+/// Why the file cannot be opened, in words for people.
+pub fn open_picture(path: &Path) -> Result<OwnedFd, String> {
+    // Without NONBLOCK a FIFO would wait for its writer right here.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(describe)?;
+    let status = rustix::fs::fstat(&file).map_err(describe)?;
+    match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile => Ok(file),
+        FileType::Directory => Err("is a directory".into()),
+        FileType::Fifo => Err("is a pipe".into()),
+        FileType::Socket => Err("is a socket".into()),
+        _ => Err("is a device".into()),
+    }
+}
+
+/// What the kernel means, without its number.
+fn describe(errno: rustix::io::Errno) -> String {
+    use rustix::io::Errno;
+    match errno {
+        Errno::NOENT => "does not exist".into(),
+        Errno::ACCESS | Errno::PERM => "permission denied".into(),
+        Errno::LOOP => "is a link that leads to itself".into(),
+        Errno::NXIO => "is a socket".into(),
+        other => io::Error::from(other).to_string(),
+    }
+}
+
+/// Writes a file as a whole or not at all, as far as its readers can see.
+///
+/// # Errors
+///
+/// What the kernel says of the folder or the disk.
+pub fn write_whole(path: &Path, octets: &[u8]) -> io::Result<()> {
+    let mut partial = PathBuf::from(path).into_os_string();
+    partial.push(".part");
+    let mut file = File::create(&partial)?;
+    io::Write::write_all(&mut file, octets)?;
+    drop(file);
+    std::fs::rename(&partial, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a.png"), "x").unwrap();
+        std::fs::create_dir(path("dir.png")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, path("fifo.png"), Mode::RUSR).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket.png")).unwrap();
+        symlink("gone.png", path("dangling.png")).unwrap();
+        symlink("loop.png", path("loop.png")).unwrap();
+        symlink("a.png", path("link.png")).unwrap();
+        symlink("/dev/null", path("null.png")).unwrap();
+        let reason = |name: &str| open_picture(&path(name)).err();
+        assert_eq!(reason("a.png"), None);
+        assert_eq!(reason("link.png"), None);
+        assert_eq!(reason("dir.png").unwrap(), "is a directory");
+        assert_eq!(reason("fifo.png").unwrap(), "is a pipe");
+        assert_eq!(reason("socket.png").unwrap(), "is a socket");
+        assert_eq!(reason("dangling.png").unwrap(), "does not exist");
+        assert_eq!(reason("loop.png").unwrap(), "is a link that leads to itself");
+        assert_eq!(reason("null.png").unwrap(), "is a device");
+    }
+
+    #[test]
+    fn a_file_is_written_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        write_whole(&path, b"one").unwrap();
+        write_whole(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write_whole(&folder.path().join("no/folder"), b"x").is_err());
+    }
+}

@@ -1,0 +1,152 @@
+//! What is measured while the program runs, for `--report`.
+
+use std::cell::Cell;
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::memory::{self, Ledger};
+use crate::poll_clock;
+
+/// Every so many answers the worker's memory is looked at.
+const SAMPLE_EVERY: u32 = 8;
+
+/// What is measured while the program runs. Without a report nearly nothing is.
+pub struct Measures {
+    start: Instant,
+    /// A frame has been painted.
+    painted: Cell<bool>,
+    /// A thumbnail will be in the next frame, or was in one.
+    thumbnail_shown: Cell<bool>,
+    first_thumbnail: Cell<Option<Duration>>,
+    answers: Cell<u32>,
+    /// With a report only.
+    ledger: Option<Ledger>,
+}
+
+/// The figures of `--report`.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Names that are those of pictures, whatever the files are.
+    pub pictures: u32,
+    /// How many of them have a thumbnail.
+    pub thumbnails_ok: u32,
+    /// How many of them have none.
+    pub thumbnails_failed: u32,
+    /// These, with the reasons.
+    pub failures: Vec<Failure>,
+    /// From the first line of `main` until the first thumbnail was painted; null if none was.
+    pub seconds_to_first_thumbnail: Option<f64>,
+    /// From the first line of `main` until this report.
+    pub seconds_total: f64,
+    /// What 99 % of the main loop's busy stretches did not exceed, from the window's first frame on.
+    pub main_loop_stall_ms_p99: f64,
+    /// The longest of them.
+    pub main_loop_stall_ms_max: f64,
+    /// Workers that came to be.
+    pub workers_started: u32,
+    /// Workers that ended otherwise than they should.
+    pub workers_crashed: u32,
+    /// The most memory that this process had in use (`VmHWM`).
+    pub app_peak_rss_kib: u64,
+    /// Memory that the template shares with no other process, at the end; null if it is gone.
+    pub template_private_kib: Option<u64>,
+    /// Memory that a worker shares with no other process: the most that was seen in any.
+    pub worker_private_kib_max: u64,
+}
+
+/// A picture without a thumbnail.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// The file. Octets that are not UTF-8 are replaced.
+    pub path: String,
+    /// Why there is none, in words.
+    pub reason: String,
+}
+
+/// What the gallery knows: counts and processes.
+pub struct Counts {
+    /// Names that are those of pictures.
+    pub pictures: u32,
+    /// Those that have a thumbnail.
+    pub thumbnails_ok: u32,
+    /// Those that have none.
+    pub failures: Vec<Failure>,
+    /// Workers that came to be.
+    pub workers_started: u32,
+    /// Workers that ended otherwise than they should.
+    pub workers_crashed: u32,
+    /// The workers there are.
+    pub workers: Vec<u32>,
+    /// The template's process id, if it has one.
+    pub template: Option<u32>,
+}
+
+impl Measures {
+    /// Measures from `start` on.
+    ///
+    /// # Errors
+    ///
+    /// No thread can be started for a report's sake.
+    pub fn new(start: Instant, report: bool) -> io::Result<Self> {
+        let ledger = report.then(Ledger::start).transpose()?;
+        Ok(Self {
+            start,
+            painted: Cell::new(false),
+            thumbnail_shown: Cell::new(false),
+            first_thumbnail: Cell::new(None),
+            answers: Cell::new(0),
+            ledger,
+        })
+    }
+
+    /// A thumbnail was put on a tile.
+    pub fn thumbnail_shown(&self) {
+        self.thumbnail_shown.set(true);
+    }
+
+    /// A frame of the window has been painted. After the first one it should answer quickly.
+    pub fn frame_painted(&self) {
+        if self.ledger.is_some() && !self.painted.replace(true) {
+            poll_clock::install();
+        }
+        if self.thumbnail_shown.get() && self.first_thumbnail.get().is_none() {
+            self.first_thumbnail.set(Some(self.start.elapsed()));
+        }
+    }
+
+    /// A worker has answered.
+    pub fn worker_answered(&self, pid: u32) {
+        let answers = self.answers.replace(self.answers.get().wrapping_add(1));
+        if let Some(ledger) = &self.ledger
+            && answers.is_multiple_of(SAMPLE_EVERY)
+        {
+            ledger.look_at(pid);
+        }
+    }
+
+    /// The figures as of now.
+    pub fn report(&self, counts: Counts) -> Report {
+        let stalls = poll_clock::stalls();
+        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+        Report {
+            pictures: counts.pictures,
+            thumbnails_ok: counts.thumbnails_ok,
+            thumbnails_failed: counts.failures.len() as u32,
+            failures: counts.failures,
+            seconds_to_first_thumbnail: self.first_thumbnail.get().map(|time| time.as_secs_f64()),
+            seconds_total: self.start.elapsed().as_secs_f64(),
+            main_loop_stall_ms_p99: ms(stalls.per_mille(990)),
+            main_loop_stall_ms_max: ms(stalls.longest()),
+            workers_started: counts.workers_started,
+            workers_crashed: counts.workers_crashed,
+            app_peak_rss_kib: memory::peak_rss_kib(),
+            template_private_kib: counts.template.and_then(memory::private_kib),
+            worker_private_kib_max: self
+                .ledger
+                .as_ref()
+                .map_or(0, |ledger| ledger.most_kib(counts.workers)),
+        }
+    }
+}

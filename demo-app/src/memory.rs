@@ -1,0 +1,94 @@
+//! What processes cost, as the kernel tells it: memory that is theirs alone.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+/// Memory of a process that no other shares, in KiB; `None` when there is no such process.
+pub fn private_kib(pid: u32) -> Option<u64> {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    Some(sum_kib(&rollup, &["Private_Clean:", "Private_Dirty:", "Private_Hugetlb:"]))
+}
+
+/// The most memory that this process ever had in use, in KiB.
+pub fn peak_rss_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    sum_kib(&status, &["VmHWM:"])
+}
+
+/// Adds up the fields of the given names in a file such as `/proc/PID/status`, see `proc(5)`.
+fn sum_kib(fields: &str, names: &[&str]) -> u64 {
+    let values = fields.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        names.contains(&words.next()?).then(|| words.next()?.parse::<u64>().ok()).flatten()
+    });
+    values.sum()
+}
+
+/// Looks at workers' memory now and then, and remembers the most.
+///
+/// The kernel takes a millisecond to add it up, so it is asked in a thread of its own.
+pub struct Ledger {
+    pids: SyncSender<u32>,
+    most: Arc<AtomicU64>,
+}
+
+impl Ledger {
+    /// Starts the thread, which ends when this is dropped.
+    ///
+    /// # Errors
+    ///
+    /// No thread can be started.
+    pub fn start() -> io::Result<Self> {
+        let (pids, asked) = sync_channel(1);
+        let most = Arc::new(AtomicU64::new(0));
+        let ledger = Self { pids, most: Arc::clone(&most) };
+        let look = move |pid| {
+            if let Some(kib) = private_kib(pid) {
+                most.fetch_max(kib, Ordering::Relaxed);
+            }
+        };
+        thread::Builder::new().name("ledger".into()).spawn(move || asked.iter().for_each(look))?;
+        Ok(ledger)
+    }
+
+    /// Looks at this worker, unless it is still looking at another.
+    pub fn look_at(&self, pid: u32) {
+        // Full means busy: this is a sample, the next one will do.
+        let _busy = self.pids.try_send(pid);
+    }
+
+    /// The most memory that any worker was seen with, in KiB. `alive` are looked at once more.
+    pub fn most_kib(&self, alive: impl IntoIterator<Item = u32>) -> u64 {
+        let now = alive.into_iter().filter_map(private_kib).max();
+        now.unwrap_or(0).max(self.most.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_memory_and_a_missing_one_has_none() {
+        let pid = std::process::id();
+        let before = private_kib(pid).unwrap();
+        let block = std::hint::black_box(vec![1_u8; 32 << 20]);
+        let with_block = private_kib(pid).unwrap();
+        assert!(with_block >= before + (30 << 10), "{before} KiB, then {with_block} KiB");
+        assert!(peak_rss_kib() >= 32 << 10);
+        drop(block);
+        assert_eq!(private_kib(u32::MAX), None);
+    }
+
+    #[test]
+    fn the_ledger_remembers_the_most() {
+        let ledger = Ledger::start().unwrap();
+        let most = ledger.most_kib([std::process::id(), u32::MAX]);
+        assert!(most > 0);
+        assert!(ledger.most_kib([]) <= most);
+    }
+}

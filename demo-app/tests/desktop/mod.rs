@@ -1,0 +1,161 @@
+//! A desktop for one test: an X server without a screen, a session bus, and a home that is thrown
+//! away. The viewer runs on it as a person would start it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// Seconds until a viewer that does not end is said to hang.
+const DEADLINE: &str = "120";
+
+/// A desktop that ends with the test.
+pub struct Desktop {
+    x_server: Child,
+    bus: Child,
+    display: String,
+    bus_address: String,
+    /// What the test writes, and the viewer's home.
+    folder: TempDir,
+}
+
+/// What a viewer left behind.
+pub struct Seen {
+    /// The figures of its report.
+    pub report: serde_json::Value,
+    /// The window as it was drawn.
+    pub screenshot: image::RgbaImage,
+}
+
+impl Desktop {
+    /// Starts the servers.
+    pub fn start() -> Self {
+        let x_args = ["-displayfd", "1", "-screen", "0", "1920x1200x24", "-nolisten", "tcp"];
+        let (x_server, number) = start("Xvfb", &x_args);
+        let (bus, bus_address) =
+            start("dbus-daemon", &["--session", "--nofork", "--print-address=1"]);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { x_server, bus, display: format!(":{number}"), bus_address, folder }
+    }
+
+    /// A path in the test's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Makes a folder for pictures.
+    pub fn pictures(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(&path).expect("a folder in the temporary one");
+        path
+    }
+
+    /// The viewer on this desktop. `timeout` ends one that hangs, and answers 124 for it.
+    pub fn viewer(&self) -> Command {
+        let mut command = Command::new("timeout");
+        command
+            .args(["--kill-after=5", DEADLINE, env!("CARGO_BIN_EXE_tine-viewer")])
+            .env_remove("WAYLAND_DISPLAY")
+            .env("GDK_BACKEND", "x11")
+            .env("DISPLAY", &self.display)
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.bus_address)
+            .env("HOME", self.folder.path())
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("XDG_CONFIG_HOME", self.path("config"))
+            .env("XDG_DATA_HOME", self.path("data"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// A viewer that tries all thumbnails of `paths`, and tells.
+    pub fn thorough_viewer(&self, paths: &[&Path]) -> Command {
+        let mut command = self.viewer();
+        command.args(["--exit-when-idle", "--size", "1000x700"]);
+        command.arg("--report").arg(self.path("report.json"));
+        command.arg("--screenshot").arg(self.path("screenshot.png"));
+        command.args(paths);
+        command
+    }
+
+    /// What a thorough viewer left behind, which has ended with `output`.
+    #[track_caller]
+    pub fn seen(&self, output: &Output) -> Seen {
+        assert!(output.status.success(), "{output:?}");
+        let report = fs::read(self.path("report.json")).expect("a report");
+        let screenshot = image::open(self.path("screenshot.png")).expect("a screenshot");
+        Seen {
+            report: serde_json::from_slice(&report).expect("a report is JSON"),
+            screenshot: screenshot.into_rgba8(),
+        }
+    }
+
+    /// Runs a thorough viewer to its end.
+    #[track_caller]
+    pub fn view(&self, paths: &[&Path]) -> Seen {
+        let output = self.thorough_viewer(paths).output().expect("the viewer starts");
+        self.seen(&output)
+    }
+}
+
+impl Drop for Desktop {
+    fn drop(&mut self) {
+        for server in [&mut self.x_server, &mut self.bus] {
+            // One that has ended by itself is as good.
+            let _ended = server.kill();
+            let _reaped = server.wait();
+        }
+    }
+}
+
+impl Seen {
+    /// A figure of the report that must be a number.
+    #[track_caller]
+    pub fn number(&self, name: &str) -> f64 {
+        self.report[name].as_f64().unwrap_or_else(|| panic!("{name} in {}", self.report))
+    }
+
+    /// The file names of pictures that failed, sorted, with the reasons.
+    pub fn failures(&self) -> Vec<(String, String)> {
+        let failures = self.report["failures"].as_array().expect("an array of failures");
+        let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+        let name = |path: String| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut failures: Vec<_> = failures
+            .iter()
+            .map(|failure| (name(text(&failure["path"])), text(&failure["reason"])))
+            .collect();
+        failures.sort();
+        failures
+    }
+
+    /// How many pixels of the window have this colour, but for a little.
+    pub fn pixels_of(&self, color: [u8; 3]) -> usize {
+        let is = |pixel: &&image::Rgba<u8>| {
+            pixel.0.iter().zip(color).all(|(is, wanted)| is.abs_diff(wanted) <= 3)
+        };
+        self.screenshot.pixels().filter(is).count()
+    }
+}
+
+/// Starts a server that prints one line when it is ready.
+fn start(program: &str, args: &[&str]) -> (Child, String) {
+    let mut server = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    let mut line = String::new();
+    let stdout = server.stdout.as_mut().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("a server's output can be read");
+    assert!(!line.is_empty(), "{program} does not start");
+    (server, line.trim().to_owned())
+}
+
+/// Writes a picture of one colour.
+pub fn write_plain(path: &Path, width: u32, height: u32, [r, g, b]: [u8; 3]) {
+    let picture = image::RgbImage::from_pixel(width, height, image::Rgb([r, g, b]));
+    picture.save(path).expect("a picture in the test's folder");
+}
