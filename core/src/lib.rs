@@ -93,7 +93,7 @@ pub use process::{
 };
 pub use queue::{
     Attachment, Child, Closed, Completion, Idle, Interest, Io, Poster, Queue, Readiness, Signal,
-    Timer, WeakQueue, queue,
+    Timer, Watching, WeakQueue, What, queue,
 };
 pub use sandbox::{Hold, Posture, Rung, Sandbox};
 pub use serve::{Item, Items, Worker};

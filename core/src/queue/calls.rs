@@ -1,14 +1,13 @@
 //! Flow 1: watchers that are no more than a callback: of signals, and of idleness.
 
+use super::account::{Account, Watching, What};
 use super::slab::{Key, Slab};
 use std::panic::Location;
 
 struct Slot {
     /// Away while it runs.
     call: Option<Box<dyn FnMut()>>,
-    #[expect(dead_code, reason = "for the report of watchers")]
-    place: &'static Location<'static>,
-    calls: u32,
+    account: Account,
 }
 
 /// Callbacks of one kind.
@@ -28,7 +27,7 @@ impl Calls {
         place: &'static Location<'static>,
         call: Box<dyn FnMut()>,
     ) -> Key {
-        self.0.insert(Slot { call: Some(call), place, calls: 0 })
+        self.0.insert(Slot { call: Some(call), account: Account::new(place) })
     }
 
     /// Ends a watcher. What it would have run is the caller's, to drop where no borrow is held.
@@ -37,16 +36,26 @@ impl Calls {
     }
 
     pub(super) fn start(&mut self, key: Key) -> Option<Box<dyn FnMut()>> {
-        let slot = self.0.get_mut(key)?;
-        slot.calls = slot.calls.wrapping_add(1);
-        slot.call.take()
+        self.0.get_mut(key)?.call.take()
     }
 
     /// Puts back what ran. It comes back out if the watcher was ended meanwhile.
-    pub(super) fn finish(&mut self, key: Key, call: Box<dyn FnMut()>) -> Option<Box<dyn FnMut()>> {
+    pub(super) fn finish(
+        &mut self,
+        key: Key,
+        call: Box<dyn FnMut()>,
+        nanos: u64,
+    ) -> Option<Box<dyn FnMut()>> {
         match self.0.get_mut(key) {
-            Some(slot) => slot.call.replace(call),
+            Some(slot) => {
+                slot.account.note(nanos);
+                slot.call.replace(call)
+            }
             None => Some(call),
         }
+    }
+
+    pub(super) fn watching(&self, key: Key, what: What) -> Option<Watching> {
+        self.0.get(key).map(|slot| slot.account.watching(what))
     }
 }

@@ -199,14 +199,25 @@ impl Core {
             let next = self.idles.borrow_mut().start();
             let Some((key, mut call)) = next else { continue };
             count += 1;
-            caught.run(&mut call);
-            let ended = self.idles.borrow_mut().calls.finish(key, call);
+            let nanos = self.timed(|| caught.run(&mut call));
+            let ended = self.idles.borrow_mut().calls.finish(key, call, nanos);
             caught.drop(ended);
             if end.is_some_and(|end| clock::read() >= end) {
                 break;
             }
         }
         count
+    }
+
+    /// Runs a callback and gives the nanoseconds that it took; 0 if nobody asked for them.
+    fn timed(&self, run: impl FnOnce()) -> u64 {
+        if !self.timing.get() {
+            run();
+            return 0;
+        }
+        let begin = clock::read();
+        run();
+        clock::read() - begin
     }
 
     fn end(&self, budget: Option<Duration>) -> Option<u64> {
@@ -220,22 +231,22 @@ impl Core {
             Callback::Timer(key, order) => {
                 let call = self.timers.borrow_mut().start(key, order, self.now.get());
                 let Some(mut call) = call else { return false };
-                caught.run(|| call.call());
-                let ended = self.timers.borrow_mut().finish(key, call);
+                let nanos = self.timed(|| caught.run(|| call.call()));
+                let ended = self.timers.borrow_mut().finish(key, call, nanos);
                 caught.drop(ended);
             }
             Callback::Signal(key) => {
                 let call = self.signals.borrow_mut().calls.start(key);
                 let Some(mut call) = call else { return false };
-                caught.run(&mut call);
-                let ended = self.signals.borrow_mut().calls.finish(key, call);
+                let nanos = self.timed(|| caught.run(&mut call));
+                let ended = self.signals.borrow_mut().calls.finish(key, call, nanos);
                 caught.drop(ended);
             }
             Callback::Io(key, readiness) => {
                 let call = self.poller.borrow_mut().start(key, readiness);
                 let Some(mut call) = call else { return false };
-                caught.run(|| call.call(readiness));
-                let ended = self.poller.borrow_mut().finish(key, call);
+                let nanos = self.timed(|| caught.run(|| call.call(readiness)));
+                let ended = self.poller.borrow_mut().finish(key, call, nanos);
                 caught.drop(ended);
             }
         }

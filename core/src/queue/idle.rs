@@ -1,5 +1,6 @@
 //! Flow 1: watchers that run when nothing else is to be done.
 
+use super::account::{Watching, What};
 use super::calls::Calls;
 use super::slab::Key;
 use super::{Core, Queue};
@@ -22,6 +23,10 @@ impl Idles {
 
     pub(super) fn is_empty(&self) -> bool {
         self.calls.is_empty()
+    }
+
+    pub(super) fn watching(&self) -> impl Iterator<Item = Watching> {
+        self.order.iter().filter_map(|key| self.calls.watching(*key, What::Idle))
     }
 
     /// How many may run in one turn.

@@ -49,6 +49,17 @@ impl BitOr for Interest {
     }
 }
 
+impl fmt::Display for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Interest::NONE => "resting",
+            Interest::READABLE => "readable",
+            Interest::WRITABLE => "writable",
+            _ => "readable or writable",
+        })
+    }
+}
+
 /// What was found of a descriptor at the beginning of the turn.
 ///
 /// It may have changed since: another callback of the same turn may have read what was there. So

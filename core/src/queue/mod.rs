@@ -8,6 +8,7 @@
 //! The embedded loop waits on the inner one with a timeout, so it needs no timerfd; and the inner
 //! one can be replaced (see `poller`) without a host loop's noticing.
 
+mod account;
 mod attachment;
 mod calls;
 mod child;
@@ -27,6 +28,7 @@ mod timer;
 mod timers;
 mod weak;
 
+pub use account::{Watching, What};
 pub use attachment::Attachment;
 pub use child::Child;
 pub use completion::Completion;
@@ -90,6 +92,8 @@ struct Core {
     dispatching: Cell<bool>,
     /// Somebody has asked for the descriptor: its readiness is kept true.
     hosted: Cell<bool>,
+    /// Whether the time of callbacks is noted.
+    timing: Cell<bool>,
     /// What the host loop that serves idleness was told last.
     idle_told: Cell<bool>,
     /// What the timerfd is set to: the earliest deadline, or one long past if more is to be done.
@@ -136,6 +140,7 @@ impl Core {
             now: Cell::new(0),
             dispatching: Cell::new(false),
             hosted: Cell::new(false),
+            timing: Cell::new(false),
             idle_told: Cell::new(false),
             armed: Cell::new(None),
             epoch: clock::Epoch::now(),

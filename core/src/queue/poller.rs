@@ -10,6 +10,7 @@
 //! reports by their generation, or by asking now and then whether the number still names the
 //! file; then the set is replaced by a new one, under the same outer descriptor.
 
+use super::account::{Account, Watching, What};
 use super::due::Due;
 use super::entry::{END, Entry};
 use super::io::{Interest, IoCall, Readiness};
@@ -34,13 +35,11 @@ const TRUST: u8 = 64;
 struct Watcher {
     /// Away while it runs.
     call: Option<Box<dyn IoCall>>,
-    #[expect(dead_code, reason = "for the report of watchers")]
-    place: &'static Location<'static>,
+    account: Account,
     /// Whose list it is in; `Number::NONE` after the descriptor was closed under it.
     number: Number,
     next: u32,
     previous: u32,
-    calls: u32,
     interest: Interest,
 }
 
@@ -102,8 +101,8 @@ impl Poller {
             Err(errno) => return Err((errno, call)),
         };
         let previous = self.entries[number.index()].last;
-        let call = Some(call);
-        let watcher = Watcher { call, place, number, next: END, previous, calls: 0, interest };
+        let (call, account) = (Some(call), Account::new(place));
+        let watcher = Watcher { call, account, number, next: END, previous, interest };
         let key = self.watchers.insert(watcher);
         let entry = &mut self.entries[number.index()];
         entry.last = key.index;
@@ -166,16 +165,28 @@ impl Poller {
         if watcher.number == Number::NONE || !readiness.meets(watcher.interest) {
             return None;
         }
-        watcher.calls = watcher.calls.wrapping_add(1);
         watcher.call.take()
     }
 
     /// Puts back what ran. It comes back out if the watcher was ended meanwhile.
-    pub(super) fn finish(&mut self, key: Key, call: Box<dyn IoCall>) -> Option<Box<dyn IoCall>> {
+    pub(super) fn finish(
+        &mut self,
+        key: Key,
+        call: Box<dyn IoCall>,
+        nanos: u64,
+    ) -> Option<Box<dyn IoCall>> {
         match self.watchers.get_mut(key) {
-            Some(watcher) => watcher.call.replace(call),
+            Some(watcher) => {
+                watcher.account.note(nanos);
+                watcher.call.replace(call)
+            }
             None => Some(call),
         }
+    }
+
+    pub(super) fn watching(&self) -> Vec<Watching> {
+        let what = |watcher: &Watcher| What::Io(watcher.number.get(), watcher.interest);
+        self.watchers.values().map(|watcher| watcher.account.watching(what(watcher))).collect()
     }
 
     /// Waits for reports, up to `timeout`, and puts the watchers that they are for in `due`.

@@ -1,5 +1,6 @@
 //! Flow 1: watchers of signals. Handlers only ring the bell; callbacks run in `dispatch`.
 
+use super::account::{Watching, What};
 use super::calls::Calls;
 use super::due::Due;
 use super::slab::Key;
@@ -57,6 +58,14 @@ impl Signals {
         if self.watched.is_empty() {
             self.listener = None;
         }
+    }
+
+    pub(super) fn watching(&self) -> impl Iterator<Item = Watching> {
+        let keys = |(signal, keys): (&i32, &'_ Vec<Key>)| {
+            let (what, calls) = (What::Signal(*signal), &self.calls);
+            keys.iter().filter_map(|key| calls.watching(*key, what)).collect::<Vec<_>>()
+        };
+        self.watched.iter().flat_map(keys)
     }
 
     /// Puts the watchers of signals that came in `due`.

@@ -68,6 +68,10 @@ impl<T> Slab<T> {
         place.value.as_mut().map(|value| (key, value))
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().filter_map(|place| place.value.as_ref())
+    }
+
     fn place(&mut self, key: Key) -> Option<&mut Place<T>> {
         self.places.get_mut(key.index as usize).filter(|place| place.generation == key.generation)
     }

@@ -1,6 +1,7 @@
 //! Flow 1: deadlines in order. A timer that is put off costs nothing until its old deadline is the
 //! earliest: only then does its entry in the heap move.
 
+use super::account::{Account, Watching, What};
 use super::due::Due;
 use super::slab::{Key, Slab};
 use std::cmp::Reverse;
@@ -8,6 +9,7 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::num::NonZeroU64;
 use std::panic::Location;
+use std::time::Duration;
 
 /// What a timer runs.
 pub(super) trait TimerCall {
@@ -22,14 +24,12 @@ pub(super) type Order = NonZeroU64;
 struct Slot {
     /// Away while it runs.
     call: Option<Box<dyn TimerCall>>,
-    #[expect(dead_code, reason = "for the report of watchers")]
-    place: &'static Location<'static>,
+    account: Account,
     /// Nanoseconds on `CLOCK_MONOTONIC`.
     deadline: u64,
     order: Order,
     /// The deadline and order of this timer's entry in the heap: never later than its own.
     entry: Option<(u64, Order)>,
-    calls: u32,
 }
 
 /// All timers of a queue.
@@ -54,7 +54,7 @@ impl Timers {
     ) -> Key {
         let order = self.next_order();
         let entry = Some((deadline, order));
-        let slot = Slot { call: Some(call), place, deadline, order, entry, calls: 0 };
+        let slot = Slot { call: Some(call), account: Account::new(place), deadline, order, entry };
         let key = self.slots.insert(slot);
         self.heap.push(Reverse((deadline, order, key)));
         key
@@ -109,7 +109,6 @@ impl Timers {
     pub(super) fn start(&mut self, key: Key, order: Order, now: u64) -> Option<Box<dyn TimerCall>> {
         let slot = self.slots.get_mut(key).filter(|slot| slot.order == order)?;
         let call = slot.call.take()?;
-        slot.calls = slot.calls.wrapping_add(1);
         match call.interval() {
             Some(interval) => {
                 // All the runs that were missed are made good by the one that starts here.
@@ -127,11 +126,22 @@ impl Timers {
         &mut self,
         key: Key,
         call: Box<dyn TimerCall>,
+        nanos: u64,
     ) -> Option<Box<dyn TimerCall>> {
         match self.slots.get_mut(key) {
-            Some(slot) => slot.call.replace(call),
+            Some(slot) => {
+                slot.account.note(nanos);
+                slot.call.replace(call)
+            }
             None => Some(call),
         }
+    }
+
+    pub(super) fn watching(&self, now: u64) -> impl Iterator<Item = Watching> {
+        self.slots.values().map(move |slot| {
+            let left = Duration::from_nanos(slot.deadline.saturating_sub(now));
+            slot.account.watching(What::Timer(left))
+        })
     }
 
     /// Makes the first entry of the heap a true one.

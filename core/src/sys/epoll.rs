@@ -36,6 +36,11 @@ impl Number {
         self.0 as usize
     }
 
+    /// The number itself, if it is one.
+    pub(crate) fn get(self) -> Option<u32> {
+        (self != Number::NONE).then_some(self.0)
+    }
+
     fn lend(&self) -> Result<BorrowedFd<'_>> {
         if *self == Number::NONE {
             return Err(Errno::BADF);
