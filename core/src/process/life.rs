@@ -17,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use super::image::Image;
 use super::recipe::Given;
 use super::{Template, reaper};
-use crate::wire::{Message, socket};
+use crate::wire::{Inbox, Message, socket};
 use crate::{Error, ErrorKind, Result};
 
 /// Deaths in a row, without one process made between, after which a template is given up.
@@ -323,10 +323,8 @@ impl Body {
 
     /// Hears what a process that is not the app's child says of itself: its id, or why it cannot serve.
     fn listen(&mut self) -> Result<(), String> {
-        let (mut buffer, mut fds) = (Vec::new(), Vec::new());
-        while let Ok(Some((header, body))) =
-            socket::receive_message(&self.root, &mut buffer, &mut fds)
-        {
+        let (mut inbox, mut fds) = (Inbox::default(), Vec::new());
+        while let Ok(Some((header, body))) = inbox.receive(&self.root, &mut fds) {
             match Message::decode(header, body) {
                 Ok(Message::Started { pid, .. }) => self.meet(pid),
                 Ok(Message::Refused { what, .. }) => {

@@ -13,7 +13,7 @@ use super::Exit;
 use super::job::Job;
 use super::state::{AppState, Observer};
 use super::template::{Template, WeakTemplate};
-use crate::wire::{Message, Outbox, socket};
+use crate::wire::{Inbox, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Readiness, Result, Timer};
 
 /// Requests that a template has and has not answered. More wait in the app, where they hold no descriptor.
@@ -52,7 +52,7 @@ pub(super) struct Link {
     told: RefCell<Option<Rc<Snapshot>>>,
     /// No handle of the template is left: closed after the last process.
     retired: Cell<bool>,
-    buffer: RefCell<Vec<u8>>,
+    inbox: RefCell<Inbox>,
 }
 
 /// The app's state at one moment.
@@ -97,7 +97,7 @@ impl Link {
             seen: RefCell::default(),
             told: RefCell::default(),
             retired: Cell::new(false),
-            buffer: RefCell::default(),
+            inbox: RefCell::default(),
         });
         let weak = Rc::downgrade(&link);
         let socket = Rc::clone(&link.socket);
@@ -121,13 +121,13 @@ impl Link {
 
     /// The app's state as of now; the same snapshot as before when nothing has changed.
     fn look(&self) -> Result<Rc<Snapshot>> {
-        let state = self.observer.look()?;
         let mut seen = self.seen.borrow_mut();
         if let Some(last) = &*seen
-            && last.state == state
+            && self.observer.still_sees(&last.state)?
         {
             return Ok(Rc::clone(last));
         }
+        let state = self.observer.look()?;
         let directory = AppState::open_directory().map(Arc::new);
         let snapshot = Rc::new(Snapshot { state, directory });
         *seen = Some(Rc::clone(&snapshot));
@@ -221,9 +221,9 @@ impl Link {
         if ready.is_writable() {
             self.flush();
         }
-        let mut buffer = self.buffer.take();
+        let mut inbox = self.inbox.take();
         let mut fds = Vec::new();
-        match socket::receive_message(&*self.socket, &mut buffer, &mut fds) {
+        match inbox.receive(&*self.socket, &mut fds) {
             Ok(Some((header, body))) => {
                 let heard = Message::decode(header, body)
                     .and_then(|message| self.hear(header.id, message, fds.pop()));
@@ -237,7 +237,7 @@ impl Link {
             Err(error) if is(&error, Errno::MFILE) => (),
             Err(error) => self.lost(&error.to_string()),
         }
-        self.buffer.replace(buffer);
+        self.inbox.replace(inbox);
     }
 
     fn hear(self: &Rc<Self>, id: u64, message: Message<'_>, fd: Option<OwnedFd>) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Flow 2: what of the app's process-wide state a fresh process takes over.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +12,6 @@ use crate::wire::State;
 use crate::{Error, Result, sys};
 
 /// The app's environment, umask, locale and directory at one moment.
-#[derive(PartialEq, Eq)]
 pub(super) struct AppState {
     environment: Vec<u8>,
     umask: u32,
@@ -35,22 +34,27 @@ impl Observer {
     }
 
     pub fn look(&self) -> Result<AppState> {
-        Ok(AppState {
-            environment: environment(),
-            umask: self.umask()?,
-            locale: sys::locale(),
-            directory: rustix::fs::stat(c".").ok().map(|stat| (stat.st_dev, stat.st_ino)),
-        })
+        let (umask, locale, directory) = (self.umask()?, sys::locale(), directory());
+        Ok(AppState { environment: environment(), umask, locale, directory })
+    }
+
+    /// Tells whether the state is what it was, without making another.
+    pub fn still_sees(&self, last: &AppState) -> Result<bool> {
+        Ok(self.umask()? == last.umask
+            && directory() == last.directory
+            && sys::locale() == last.locale
+            && is_environment(&last.environment))
     }
 
     fn umask(&self) -> Result<u32> {
-        let mut start = [0; 256];
+        // It stands in the second line, after a name of at most 64 octets.
+        let mut start = [0; 128];
         let got = self
             .status
             .read_at(&mut start, 0)
             .map_err(|error| Error::system("read /proc/self/status", error))?;
-        let lines = String::from_utf8_lossy(&start[..got]);
-        let umask = lines.lines().find_map(|line| line.strip_prefix("Umask:"));
+        let mut lines = start[..got].split(|octet| *octet == b'\n');
+        let umask = lines.find_map(|line| str::from_utf8(line.strip_prefix(b"Umask:")?).ok());
         // A /proc without it (gVisor) leaves what most systems have.
         Ok(umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o022))
     }
@@ -68,12 +72,32 @@ impl AppState {
     }
 }
 
+fn directory() -> Option<(u64, u64)> {
+    rustix::fs::stat(c".").ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
 fn environment() -> Vec<u8> {
     let mut block = Vec::with_capacity(4096);
     for (name, value) in std::env::vars_os() {
-        for part in [name.as_bytes(), b"=", value.as_bytes(), b"\0"] {
+        for part in parts(&name, &value) {
             block.extend(part);
         }
     }
     block
+}
+
+/// Tells whether `block` is what [`environment`] would give. std guards the variables against other threads
+/// of the program, so they are asked for as std gives them.
+fn is_environment(block: &[u8]) -> bool {
+    let mut rest = Some(block);
+    for (name, value) in std::env::vars_os() {
+        for part in parts(&name, &value) {
+            rest = rest.and_then(|rest| rest.strip_prefix(part));
+        }
+    }
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
+fn parts<'a>(name: &'a OsStr, value: &'a OsStr) -> [&'a [u8]; 4] {
+    [name.as_bytes(), b"=", value.as_bytes(), b"\0"]
 }

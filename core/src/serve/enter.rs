@@ -125,11 +125,10 @@ fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
 /// Closes everything but `first`, which becomes descriptor 3, and what was sent.
 fn keep(first: OwnedFd, items: &mut Items) -> Result<OwnedFd> {
     let mut kept = None;
-    items.replace_fds(|fds| {
-        let all = std::iter::once(first).chain(fds).collect();
-        let mut all = sys::descriptors::keep_only(all)?.into_iter();
-        kept = all.next();
-        Ok::<_, Error>(all.collect())
+    items.replace_fds(|others| {
+        let (first, others) = sys::descriptors::keep_only(first, others)?;
+        kept = Some(first);
+        Ok::<_, Error>(others)
     })?;
     kept.ok_or_else(|| Error::from(std::io::Error::from(std::io::ErrorKind::NotFound)))
 }
@@ -144,7 +143,6 @@ fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
 }
 
 fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
-    sys::on_exit(exited);
     match catch(|| prepare::enter(name, worker)) {
         Ok(Some(Ok(()))) => (How::Returned, Vec::new()),
         Ok(Some(Err(text))) => (How::Failed, text.into_bytes()),
@@ -186,8 +184,20 @@ thread_local! {
     static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
-/// Has panics of workers noted; called once in each template, inherited by its workers.
-pub(super) fn note_panics() {
+/// Does once, before the first process is forked, what each would otherwise do on pages of its own.
+pub(super) fn make_ready() {
+    note_panics();
+    PANIC.take();
+    let _ = std::io::stdout();
+    exit_at_once();
+}
+
+/// Has exit(3) leave before it calls a handler that the program has registered by now.
+pub(super) fn exit_at_once() {
+    sys::on_exit(exited);
+}
+
+fn note_panics() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
         note(info);

@@ -44,7 +44,7 @@ fn take_over() {
     match (kind, parent) {
         (SocketType::SEQPACKET, parent) => settle_and_serve(socket, parent),
         (_, Some(parent)) => {
-            super::enter::note_panics();
+            super::enter::make_ready();
             enter(Birth {
                 socket,
                 stderr: None,
@@ -62,7 +62,7 @@ fn take_over() {
 /// the command was told to set; the first order is looked at before anything is done.
 fn remote() -> ! {
     sys::remove_variable(c"TINE_TEMPLATE");
-    super::enter::note_panics();
+    super::enter::make_ready();
     super::enter::enter_remote()
 }
 

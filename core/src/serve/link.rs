@@ -6,53 +6,60 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::epoll::EventFlags;
 use rustix::fs::Mode;
 
-use crate::wire::{Message, Outbox, State, socket};
+use crate::wire::{Inbox, Message, Outbox, State};
 use crate::{Result, sys};
 
 /// One queue of the app, seen from the template.
 pub(super) struct Link {
     socket: OwnedFd,
-    pub outbox: Outbox,
+    outbox: Outbox,
     /// Whether epoll watches for room in the socket.
     awaits_room: bool,
-    /// Kept between messages: its size is that of the longest.
-    pub buffer: Vec<u8>,
     pub state: Inherited,
 }
 
 impl Link {
     pub fn new(socket: OwnedFd) -> Self {
-        Link {
-            socket,
-            outbox: Outbox::for_link(),
-            awaits_room: false,
-            buffer: Vec::new(),
-            state: Inherited::default(),
-        }
+        Link { socket, outbox: Outbox::for_link(), awaits_room: false, state: Inherited::default() }
     }
 
     /// Takes one message. None: the app has closed its end.
     pub fn receive<'b>(
-        &mut self,
-        buffer: &'b mut Vec<u8>,
+        &self,
+        inbox: &'b mut Inbox,
         fds: &mut Vec<OwnedFd>,
     ) -> Result<Option<(u64, Message<'b>)>> {
-        match socket::receive_message(&self.socket, buffer, fds)? {
+        match inbox.receive(&self.socket, fds)? {
             Some((header, body)) => Ok(Some((header.id, Message::decode(header, body)?))),
             None => Ok(None),
         }
     }
 
-    /// Sends what fits; tells when epoll must watch for something else from now on.
+    /// Sends a message, or keeps it until there is room; tells what epoll must watch for, if that changes.
+    pub fn tell(
+        &mut self,
+        id: u64,
+        message: &Message<'_>,
+        fd: Option<OwnedFd>,
+    ) -> Result<Option<EventFlags>> {
+        self.outbox.send(&self.socket, message, id, fd)?;
+        Ok(self.interest())
+    }
+
+    /// Sends what fits; tells the same.
     pub fn flush(&mut self) -> rustix::io::Result<Option<EventFlags>> {
         self.outbox.flush(&self.socket)?;
+        Ok(self.interest())
+    }
+
+    fn interest(&mut self) -> Option<EventFlags> {
         let awaits_room = !self.outbox.is_empty();
         if awaits_room == self.awaits_room {
-            return Ok(None);
+            return None;
         }
         self.awaits_room = awaits_room;
         let out = if awaits_room { EventFlags::OUT } else { EventFlags::empty() };
-        Ok(Some(EventFlags::IN | out))
+        Some(EventFlags::IN | out)
     }
 }
 

@@ -6,11 +6,12 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
+use super::enter::exit_at_once;
 use super::execute::Execution;
 use super::items::{Item, Items};
 use super::prepare;
 use crate::wire::socket::{self, Received};
-use crate::wire::{HEADER, Header, How, Message};
+use crate::wire::{HEADER, Header, How, Message, USUAL};
 use crate::{Error, ErrorKind, Result, Sandbox};
 
 /// What a process does after its orders.
@@ -49,7 +50,7 @@ pub(super) struct Orders {
 
 impl Orders {
     pub fn new(socket: OwnedFd, waiting: usize, items: Items) -> Self {
-        let (buffer, fds) = (Vec::new(), VecDeque::new());
+        let (buffer, fds) = (Vec::with_capacity(USUAL), VecDeque::new());
         Orders { socket, waiting, buffer, at: 0, fds, items, parts: Vec::new(), link: None }
     }
 
@@ -73,17 +74,21 @@ impl Orders {
                     let args = args.into_iter().map(<[u8]>::to_vec).collect();
                     prepare::call(function, &mut self.items, args)
                         .map_err(|text| self.unprepared(text))?;
+                    exit_at_once();
                 }
                 Message::Load { path } => {
                     let file = body.fds.pop().ok_or_else(cut_off)?;
                     prepare::load(path, &file).map_err(|text| self.unprepared(text))?;
+                    exit_at_once();
                 }
                 Message::Run { report, entry } => {
+                    let before = body.octets.len() - entry.len();
                     let posture = self.confine()?;
                     if report {
                         self.say_ready(&posture)?;
                     }
-                    return Ok(Then::Run(entry.to_vec()));
+                    body.octets.drain(..before);
+                    return Ok(Then::Run(body.octets));
                 }
                 Message::Serve => {
                     return self.link.take().map(Then::Serve).ok_or_else(|| cut_off().into());
@@ -150,8 +155,15 @@ impl Orders {
         }
         let len = header.inline();
         self.ensure(len)?;
-        let octets = self.buffer[self.at..self.at + len].to_vec();
-        self.at += len;
+        let end = self.at + len;
+        if end < self.buffer.len() {
+            let octets = self.buffer[self.at..end].to_vec();
+            self.at = end;
+            return Ok(Body { octets, fds });
+        }
+        // The last that was read, and so most often the last at all: the buffer itself is given away.
+        let mut octets = std::mem::take(&mut self.buffer);
+        octets.drain(..std::mem::take(&mut self.at));
         Ok(Body { octets, fds })
     }
 

@@ -5,6 +5,7 @@
 //! own, so that none can speak for another.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -49,12 +50,17 @@ impl Stderr {
     }
 
     /// Reads at most `packets` packets.
+    ///
+    /// Not inlined, so that the packet does not spread the frame of the template's loop over more pages.
+    #[inline(never)]
     pub fn read(&mut self, packets: usize) -> Read {
-        let mut packet = [0; LastWords::MAX];
+        // Not zeroed: only the pages that are read into are written to.
+        let mut packet = [MaybeUninit::uninit(); LastWords::MAX];
         for _ in 0..packets {
-            match rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut packet)) {
-                Ok(0) => return Read::End,
-                Ok(got) => self.take(&packet[..got]),
+            match rustix::io::read(&self.pipe, &mut packet[..]) {
+                Ok(([], _)) => return Read::End,
+                Ok((packet, _)) => self.take(packet),
+                Err(Errno::INTR) => (),
                 // Anything but "nothing there" cannot be mended by reading again.
                 Err(Errno::AGAIN) => return Read::Dry,
                 Err(_) => return Read::End,

@@ -3,10 +3,10 @@
 //! One thread, no allocation that a child would have to share beyond what its bookkeeping needs, and no
 //! look into a process's orders: those wait in the process's socket and are read by the process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
@@ -16,14 +16,14 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::child::Child;
-use super::enter::{Birth, enter, note_panics};
+use super::enter::{self, Birth, enter};
 use super::image;
 use super::items::Items;
 use super::link::Link;
 use super::spare::{Spare, Spares};
 use super::stderr::{Read, Stderr};
 use crate::sys::{self, Forked};
-use crate::wire::{Message, socket};
+use crate::wire::{Inbox, Message, socket};
 use crate::{Error, Result};
 
 /// Packets of standard error that are read before other work gets its turn.
@@ -41,6 +41,7 @@ pub(crate) fn settle_and_serve(root: OwnedFd, parent: Option<Pid>) -> ! {
 
 fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
     sys::default_signals(true);
+    enter::make_ready();
     if let Some(parent) = parent {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         if rustix::process::getppid() != Some(parent) {
@@ -48,8 +49,7 @@ fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
         }
     }
     sys::descriptors::make_null(0)?;
-    let root = sys::descriptors::keep_only(vec![root])?.pop();
-    root.ok_or_else(|| Error::from(Errno::BADF))
+    Ok(sys::descriptors::keep_only(root, Vec::new())?.0)
 }
 
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
@@ -65,12 +65,17 @@ pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     sys::exit_now(code)
 }
 
+/// Keys that every child may know: process ids need no others, and random ones, once made here, would be the
+/// same in all workers.
+type FixedKeys = BuildHasherDefault<DefaultHasher>;
+
 struct Template {
     epoll: OwnedFd,
     signals: OwnedFd,
     links: BTreeMap<u64, Link>,
     next_link: u64,
-    children: BTreeMap<i32, Child>,
+    /// Its room is kept: a map that frees and takes it with each child would write to more pages.
+    children: HashMap<i32, Child, FixedKeys>,
     /// Standard error of children that have ended while others still hold it.
     strays: BTreeMap<i32, Stderr>,
     /// The link whose state this process has, and which of its states.
@@ -80,6 +85,7 @@ struct Template {
     spares: Spares,
     /// What every process inherits.
     items: Items,
+    inbox: Inbox,
     pid: Pid,
 }
 
@@ -114,7 +120,6 @@ impl Token {
 
 impl Template {
     fn new(root: OwnedFd, items: Items) -> Result<Self> {
-        note_panics();
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let signals = sys::child_signals()?;
         epoll::add(&epoll, &signals, Token::Signals.data(), EventFlags::IN)?;
@@ -123,12 +128,13 @@ impl Template {
             signals,
             links: BTreeMap::new(),
             next_link: 0,
-            children: BTreeMap::new(),
+            children: HashMap::with_capacity_and_hasher(16, FixedKeys::default()),
             strays: BTreeMap::new(),
             state: None,
             pipe: None,
             spares: Spares::default(),
             items,
+            inbox: Inbox::default(),
             pid: rustix::process::getpid(),
         };
         let started = Message::Started { pid: std::process::id(), spare: false };
@@ -192,18 +198,18 @@ impl Template {
         if !ready.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
             return;
         }
-        let Some(link) = self.links.get_mut(&number) else { return };
-        let mut buffer = std::mem::take(&mut link.buffer);
+        let Some(link) = self.links.get(&number) else { return };
+        let mut inbox = std::mem::take(&mut self.inbox);
         let mut fds = Vec::new();
-        let goes_on = match link.receive(&mut buffer, &mut fds) {
+        let goes_on = match link.receive(&mut inbox, &mut fds) {
             Ok(Some((id, message))) => self.obey(number, id, message, fds),
             Ok(None) => false,
             // The app speaks for itself alone: what it garbles costs it this link.
             Err(error) => error.io().and_then(Errno::from_io_error) == Some(Errno::AGAIN),
         };
-        match self.links.get_mut(&number) {
-            Some(link) if goes_on => link.buffer = buffer,
-            _ => self.disconnect(number),
+        self.inbox = inbox;
+        if !goes_on {
+            self.disconnect(number);
         }
     }
 
@@ -357,15 +363,19 @@ impl Template {
 
     fn tell(&mut self, number: u64, id: u64, message: &Message<'_>, fd: Option<OwnedFd>) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        let fds = fd.map(Arc::new).into_iter().collect();
-        // No message of a template is long: nothing here can fail.
-        let _ = link.outbox.push(message, id, fds);
-        self.flush(number);
+        let told = link.tell(id, message, fd);
+        self.told(number, told);
     }
 
     fn flush(&mut self, number: u64) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        match link.flush() {
+        let told = link.flush();
+        self.told(number, told.map_err(Error::from));
+    }
+
+    fn told(&mut self, number: u64, told: Result<Option<EventFlags>>) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        match told {
             Ok(None) => (),
             Ok(Some(interest)) => {
                 // The link is registered, and modifying needs no memory.
@@ -390,8 +400,8 @@ impl Template {
     }
 
     fn children_ended(&mut self) {
-        let mut signals = [0; 1024];
-        // Only to empty it: which children have ended is asked below.
+        // Only to empty it: which children have ended is asked below, and SIGCHLD is pending once at most.
+        let mut signals = [0; 128];
         let _ = rustix::io::read(&self.signals, &mut signals);
         while let Some(reaped) = sys::reap() {
             let pid = reaped.pid.as_raw_nonzero().get();

@@ -7,37 +7,51 @@
 //! forked.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
-/// Moves `keep` to descriptors 3, 4, … in order, close-on-exec, and closes everything after them.
+use rustix::io::DupFlags;
+
+/// Moves `first` to descriptor 3 and `others` to those after it, in order and close-on-exec, and closes
+/// everything else from 3 on.
 ///
 /// # Errors
 /// The kernel's; descriptors run out only when twice as many as are kept go past the limit.
-pub(crate) fn keep_only(keep: Vec<OwnedFd>) -> std::io::Result<Vec<OwnedFd>> {
-    let first = 3;
-    let beyond = first + keep.len() as RawFd;
-    let alone = keep.len() == 1;
+pub(crate) fn keep_only(
+    first: OwnedFd,
+    others: Vec<OwnedFd>,
+) -> std::io::Result<(OwnedFd, Vec<OwnedFd>)> {
+    let place = 3;
+    let beyond = place + 1 + others.len() as RawFd;
+    let alone = others.is_empty();
     // Out of the way of the places, so that no dup3 closes one that is still to be moved.
-    let away: Vec<RawFd> = keep
-        .into_iter()
-        .map(|fd| match fd.into_raw_fd() {
-            fd if fd < beyond && !alone => duplicate_above(fd, beyond),
-            fd => Ok(fd),
-        })
-        .collect::<Result<_, _>>()?;
-    for (place, fd) in (first..).zip(&away) {
-        if *fd != place {
-            // SAFETY: see the top: whatever was at `place` is never used again.
-            cvt(unsafe { libc::dup3(*fd, place, libc::O_CLOEXEC) })?;
-        }
-    }
+    let aside = |fd: OwnedFd| match fd.into_raw_fd() {
+        fd if fd < beyond && !alone => duplicate_above(fd, beyond),
+        fd => Ok(fd),
+    };
+    let first = aside(first)?;
+    let others: Vec<RawFd> = others.into_iter().map(aside).collect::<Result<_, _>>()?;
+    let first = put(first, place)?;
+    let others: std::io::Result<_> =
+        (place + 1..).zip(others).map(|(place, fd)| put(fd, place)).collect();
     // SAFETY: see the top. The call is made raw, because C libraries older than it lack the wrapper.
     let closed = unsafe { libc::syscall(libc::SYS_close_range, beyond, u32::MAX, 0) };
     if closed < 0 {
         close_one_by_one(beyond)?;
     }
-    // SAFETY: the places were filled above, and nobody else owns them.
-    Ok((first..beyond).map(|place| unsafe { OwnedFd::from_raw_fd(place) }).collect())
+    Ok((first, others?))
+}
+
+/// Makes `place` a copy of `fd`, whatever it was, and its owner.
+fn put(fd: RawFd, place: RawFd) -> std::io::Result<OwnedFd> {
+    // SAFETY: see the top: whatever was at `place` is never used again.
+    let mut placed = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(place) });
+    if fd != place {
+        // SAFETY: the callers have just given up `fd`, which is open still.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+        rustix::io::dup3(fd, &mut placed, DupFlags::CLOEXEC)?;
+    }
+    Ok(ManuallyDrop::into_inner(placed))
 }
 
 /// Puts `fd` in the place of `old`, which is closed by it.
@@ -45,11 +59,9 @@ pub(crate) fn keep_only(keep: Vec<OwnedFd>) -> std::io::Result<Vec<OwnedFd>> {
 /// # Errors
 /// The kernel's.
 pub(crate) fn move_to(fd: OwnedFd, old: OwnedFd) -> std::io::Result<OwnedFd> {
-    let place = old.into_raw_fd();
-    // SAFETY: `old` was owned here, and is what the new one replaces.
-    cvt(unsafe { libc::dup3(fd.as_raw_fd(), place, libc::O_CLOEXEC) })?;
-    // SAFETY: dup3 has just filled the place.
-    Ok(unsafe { OwnedFd::from_raw_fd(place) })
+    let mut place = old;
+    rustix::io::dup3(fd, &mut place, DupFlags::CLOEXEC)?;
+    Ok(place)
 }
 
 /// Puts each descriptor at its number, where it stays open over exec, and `own` out of their way.
@@ -81,8 +93,11 @@ pub(crate) fn place(places: Vec<(OwnedFd, RawFd)>, own: OwnedFd) -> std::io::Res
 /// # Errors
 /// The kernel's.
 pub(crate) fn make_standard(fd: &OwnedFd, place: RawFd) -> std::io::Result<()> {
-    // SAFETY: see the top; 0, 1 and 2 have no Rust owner that closes them.
-    cvt(unsafe { libc::dup2(fd.as_raw_fd(), place) }).map(drop)
+    Ok(match place {
+        0 => rustix::stdio::dup2_stdin(fd),
+        1 => rustix::stdio::dup2_stdout(fd),
+        _ => rustix::stdio::dup2_stderr(fd),
+    }?)
 }
 
 /// Makes the process's descriptor `place` a copy of another standard one.
@@ -106,7 +121,7 @@ pub(crate) fn make_null(place: RawFd) -> std::io::Result<()> {
 /// Gives the name of the socket that `fd` is connected to, if it is one of the Unix domain.
 pub(crate) fn peer_name(fd: RawFd) -> Option<Vec<u8>> {
     // SAFETY: the descriptor is only asked, and one that was closed meanwhile answers EBADF.
-    let fd = unsafe { std::os::fd::BorrowedFd::borrow_raw(fd) };
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
     let peer = rustix::net::getpeername(fd).ok()??;
     let peer = rustix::net::SocketAddrUnix::try_from(peer).ok()?;
     peer.path_bytes().or(peer.abstract_name()).map(<[u8]>::to_vec)

@@ -77,6 +77,10 @@ pub(crate) enum How {
     Unprepared = 7,
 }
 
+/// What most messages fit. All are made in room of one size, which an allocator then has at hand from the one
+/// before: making more would write to more of the pages that templates and their processes share.
+pub(crate) const USUAL: usize = 128;
+
 /// The last words of a process as they stand in its pipe: a packet of at most [`LastWords::MAX`] octets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LastWords;
@@ -121,7 +125,11 @@ impl LastWords {
         let text = &text[..text.len().min(room)];
         let header =
             Header { code: Self::CODE, long: false, fds: 0, len: 1 + text.len() as u32, id: 0 };
-        [Self::MARK, &header.encode(), &[how as u8], text].concat()
+        let mut packet = Vec::with_capacity(USUAL);
+        [Self::MARK, &header.encode(), &[how as u8], text]
+            .iter()
+            .for_each(|part| packet.extend_from_slice(part));
+        packet
     }
 
     /// Tells whether a packet of standard error is last words; then gives the message in it.
@@ -175,7 +183,8 @@ impl<'a> Message<'a> {
     /// A body past [`BODY_MAX`](super::BODY_MAX) is given apart, to be put into a file that is one
     /// descriptor more.
     pub fn encode(&self, id: u64, fds: usize) -> (Vec<u8>, Option<Vec<u8>>) {
-        let mut octets = vec![0; HEADER];
+        let mut octets = Vec::with_capacity(USUAL);
+        octets.resize(HEADER, 0);
         self.body(&mut Body(&mut octets));
         let len = octets.len() - HEADER;
         let long = len > BODY_MAX;

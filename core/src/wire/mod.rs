@@ -46,14 +46,16 @@
 
 mod codec;
 mod execute;
+mod inbox;
 mod message;
 mod outbox;
 pub(crate) mod socket;
 
 pub(crate) use codec::Header;
+pub(crate) use inbox::Inbox;
 
 pub(crate) use execute::{Execute, Given};
-pub(crate) use message::{Ended, How, Last, LastWords, Message, State};
+pub(crate) use message::{Ended, How, Last, LastWords, Message, State, USUAL};
 pub(crate) use outbox::{Outbox, long_file};
 
 /// The first octet of every message; the sides are one program, so others are refused.

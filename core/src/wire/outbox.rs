@@ -52,6 +52,39 @@ impl Outbox {
         Ok(())
     }
 
+    /// Sends a message now, if none waits before it and the socket takes it; else appends it.
+    ///
+    /// Only for a link, whose packets are taken whole. Nothing is kept of what is sent, so that a template
+    /// writes to few of its pages.
+    ///
+    /// # Errors
+    /// The kernel's, but for a full socket; and as [`Outbox::push`].
+    pub fn send(
+        &mut self,
+        socket: impl AsFd,
+        message: &Message<'_>,
+        id: u64,
+        fd: Option<OwnedFd>,
+    ) -> Result<()> {
+        debug_assert!(self.boundaries);
+        if !self.parcels.is_empty() {
+            return self.push(message, id, fd.map(Arc::new).into_iter().collect());
+        }
+        let (octets, body) = message.encode(id, usize::from(fd.is_some()));
+        let file = body.map(|body| long_file(&body)).transpose()?;
+        let mut borrowed = [rustix::stdio::stdin(); 2];
+        let fds = fd.iter().chain(&file);
+        let count = borrowed.iter_mut().zip(fds).map(|(place, fd)| *place = fd.as_fd()).count();
+        match socket::send(&socket, &octets, &borrowed[..count]) {
+            Ok(_) => Ok(()),
+            Err(Errno::AGAIN | Errno::TOOMANYREFS) => {
+                self.append(octets, fd.into_iter().chain(file).map(Arc::new).collect());
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Appends a message whose long body lies in a file already, so that copies share it.
     pub fn push_long(&mut self, header: Header, file: Arc<OwnedFd>) {
         debug_assert!(header.long && header.fds == 1);

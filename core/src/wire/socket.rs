@@ -10,7 +10,7 @@ use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-use super::{BODY_MAX, FDS_MAX, HEADER, Header};
+use super::{FDS_MAX, Header};
 use crate::{Error, ErrorKind, Result};
 
 /// Makes a link's two ends: message boundaries kept, close-on-exec.
@@ -30,6 +30,7 @@ fn pair(kind: SocketType, flags: SocketFlags) -> rustix::io::Result<(OwnedFd, Ow
 /// Sends octets and descriptors without waiting; gives how many octets were taken.
 ///
 /// The descriptors travel with the first octet. A peer that is gone is `EPIPE`, never a signal.
+#[inline(never)]
 pub(crate) fn send(
     socket: impl AsFd,
     octets: &[u8],
@@ -71,12 +72,25 @@ pub(crate) fn receive(
     fds: &mut Vec<OwnedFd>,
     flags: RecvFlags,
 ) -> rustix::io::Result<Received> {
+    receive_parts(socket, &mut [IoSliceMut::new(buffer)], fds, flags)
+}
+
+/// The same, into buffers that are filled one after the other.
+///
+/// Not inlined: the room for descriptors would make its callers' frames span one page more, which each
+/// fresh process would have to copy.
+#[inline(never)]
+pub(super) fn receive_parts(
+    socket: impl AsFd,
+    parts: &mut [IoSliceMut<'_>],
+    fds: &mut Vec<OwnedFd>,
+    flags: RecvFlags,
+) -> rustix::io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
-    let received = rustix::io::retry_on_intr(|| {
-        rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)
-    })?;
+    let received =
+        rustix::io::retry_on_intr(|| rustix::net::recvmsg(&socket, parts, &mut ancillary, flags))?;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             fds.extend(rights);
@@ -90,34 +104,6 @@ pub(crate) fn receive(
 pub(crate) fn receive_octets(socket: impl AsFd, buffer: &mut [u8]) -> rustix::io::Result<usize> {
     let received = receive(socket, buffer, &mut Vec::new(), RecvFlags::DONTWAIT)?;
     Ok(received.octets)
-}
-
-/// Takes one message off a link without waiting. None: the peer is gone.
-///
-/// # Errors
-/// The kernel's (`EAGAIN` when nothing is there), and [`ErrorKind::Protocol`].
-pub(crate) fn receive_message<'b>(
-    link: impl AsFd,
-    buffer: &'b mut Vec<u8>,
-    fds: &mut Vec<OwnedFd>,
-) -> Result<Option<(Header, &'b [u8])>> {
-    buffer.resize(HEADER + BODY_MAX, 0);
-    let Received { octets: got, lost_fds } = receive(link, buffer, fds, RecvFlags::DONTWAIT)?;
-    if got == 0 {
-        return Ok(None);
-    }
-    let (header, _) = buffer[..got].split_first_chunk().ok_or_else(|| short(got))?;
-    let header = Header::decode(header)?;
-    // Descriptors that were lost leave a message that can still be answered.
-    if HEADER + header.inline() != got || (usize::from(header.fds) != fds.len() && !lost_fds) {
-        return Err(short(got));
-    }
-    if header.long {
-        let file = fds.pop().ok_or_else(|| short(got))?;
-        *buffer = read_long(file, header)?;
-        return Ok(Some((header, &buffer[..])));
-    }
-    Ok(Some((header, &buffer[HEADER..got])))
 }
 
 /// Reads a body that lies in a file.
@@ -144,7 +130,7 @@ impl io::Read for PositionedRead<'_> {
     }
 }
 
-fn short(got: usize) -> Error {
+pub(super) fn short(got: usize) -> Error {
     Error::new(
         ErrorKind::Protocol,
         format!("message on a command socket: {got} octets do not fit its header"),

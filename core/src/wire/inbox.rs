@@ -1,0 +1,74 @@
+//! Flow 2: room for the message that a link gives next.
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::RecvFlags;
+
+use super::socket::{self, Received};
+use super::{BODY_MAX, HEADER, Header};
+use crate::Result;
+
+/// Octets of a message that fit the first part.
+const SHORT: usize = 128;
+
+/// Takes messages off a link, one at a time.
+///
+/// Most are short, and leave the large part untouched: each page that a template writes to is one that the
+/// next fork shares and that the next write has to copy.
+pub(crate) struct Inbox {
+    short: [u8; SHORT],
+    /// Made on first need.
+    large: Vec<u8>,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Inbox { short: [0; SHORT], large: Vec::new() }
+    }
+}
+
+impl Inbox {
+    /// Takes one message without waiting. None: the peer is gone.
+    ///
+    /// # Errors
+    /// The kernel's (`EAGAIN` when nothing is there), and [`ErrorKind::Protocol`](crate::ErrorKind).
+    pub fn receive(
+        &mut self,
+        link: impl AsFd,
+        fds: &mut Vec<OwnedFd>,
+    ) -> Result<Option<(Header, &[u8])>> {
+        let Received { octets: got, lost_fds } = self.fill(link, fds)?;
+        if got == 0 {
+            return Ok(None);
+        }
+        let header = self.octets(got).first_chunk().ok_or_else(|| socket::short(got))?;
+        let header = Header::decode(header)?;
+        // Descriptors that were lost leave a message that can still be answered.
+        if HEADER + header.inline() != got || (usize::from(header.fds) != fds.len() && !lost_fds) {
+            return Err(socket::short(got));
+        }
+        if header.long {
+            let file = fds.pop().ok_or_else(|| socket::short(got))?;
+            self.large = socket::read_long(file, header)?;
+            return Ok(Some((header, &self.large)));
+        }
+        Ok(Some((header, &self.octets(got)[HEADER..])))
+    }
+
+    fn fill(&mut self, link: impl AsFd, fds: &mut Vec<OwnedFd>) -> rustix::io::Result<Received> {
+        self.large.resize(HEADER + BODY_MAX, 0);
+        let Inbox { short, large } = self;
+        let mut parts = [IoSliceMut::new(short), IoSliceMut::new(&mut large[SHORT..])];
+        let received = socket::receive_parts(link, &mut parts, fds, RecvFlags::DONTWAIT)?;
+        if received.octets > SHORT {
+            large[..SHORT].copy_from_slice(short);
+        }
+        Ok(received)
+    }
+
+    /// The message, in one piece.
+    fn octets(&self, len: usize) -> &[u8] {
+        if len > SHORT { &self.large[..len] } else { &self.short[..len] }
+    }
+}
