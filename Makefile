@@ -28,7 +28,7 @@ demo: ## show pictures; without a display, on one of its own, with a summary and
 	@tools/demo
 
 test: ## run all tests; no display is needed
-	@tools/packages build headless
+	@tools/packages build headless test
 	@tools/rust
 	$(CARGO) test --workspace
 

@@ -6,6 +6,9 @@ use std::fs;
 use tine::Template;
 
 /// The process id of a template that is alive.
+///
+/// # Panics
+/// When it is not.
 pub fn of(template: &Template) -> u32 {
     template.pid().expect("a template that is alive")
 }
