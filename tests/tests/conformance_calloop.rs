@@ -31,11 +31,12 @@ impl Host for Calloop {
     }
 
     fn attach(&mut self, queue: &Queue, budget: Option<Duration>) -> Box<dyn Any> {
-        let mut source = QueueSource::new(queue.clone());
+        let handle = self.event_loop.handle();
+        let source = QueueSource::new(queue.clone()).with_idle(&handle);
+        let mut source = source.expect("a descriptor");
         if let Some(budget) = budget {
             source = source.with_budget(budget);
         }
-        let handle = self.event_loop.handle();
         let token = handle.insert_source(source, |_, (), ()| ()).expect("a source");
         Box::new(Inserted(handle, token))
     }

@@ -39,9 +39,15 @@
 #![forbid(unsafe_code)]
 
 use calloop::generic::Generic;
-use calloop::{EventSource, Interest, Mode, Poll, PostAction, Readiness, Token, TokenFactory};
+use calloop::ping::{Ping, PingSource, make_ping};
+use calloop::{
+    EventSource, Interest, LoopHandle, Mode, Poll, PostAction, Readiness, Token, TokenFactory,
+};
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
 use std::time::Duration;
-use tine::{Attachment, Queue};
+use tine::{Attachment, Queue, Result};
 
 /// A queue as calloop sees it.
 ///
@@ -55,6 +61,7 @@ use tine::{Attachment, Queue};
 pub struct QueueSource {
     descriptor: Generic<Queue, tine::Error>,
     budget: Option<Duration>,
+    idle: Option<IdleHook>,
     /// While it is registered.
     _attachment: Option<Attachment>,
 }
@@ -63,7 +70,7 @@ impl QueueSource {
     /// Makes a source that keeps the queue alive.
     pub fn new(queue: Queue) -> Self {
         let descriptor = Generic::new_with_error(queue, Interest::READ, Mode::Level);
-        QueueSource { descriptor, budget: None, _attachment: None }
+        QueueSource { descriptor, budget: None, idle: None, _attachment: None }
     }
 
     /// Lets one turn take no longer than `budget` (see [`Queue::dispatch_for`]). The loop's other
@@ -72,9 +79,69 @@ impl QueueSource {
         QueueSource { budget: Some(budget), ..self }
     }
 
+    /// Lets the queue's idle watchers wait until the loop is idle: they run as calloop's own idle
+    /// callbacks do, when all events of a turn, of all sources, are done with.
+    ///
+    /// Without this they run in turns in which the queue itself finds nothing else to do.
+    ///
+    /// # Errors
+    /// [`System`](tine::ErrorKind::System): there is no descriptor left, of which it takes one.
+    pub fn with_idle<Data: 'static>(self, handle: &LoopHandle<'static, Data>) -> Result<Self> {
+        let idle = IdleHook::new(self.queue(), handle)?;
+        Ok(QueueSource { idle: Some(idle), ..self })
+    }
+
     /// Gives the queue.
     pub fn queue(&self) -> &Queue {
         self.descriptor.get_ref()
+    }
+}
+
+/// What asks calloop for idle turns, as long as there are idle watchers.
+struct IdleHook {
+    wanted: Rc<Cell<bool>>,
+    /// Keeps the loop from falling asleep before the next idle turn.
+    ping: Ping,
+    pinged: PingSource,
+    /// Puts an idle turn of the queue at the end of calloop's turn.
+    insert: Box<dyn Fn()>,
+}
+
+impl IdleHook {
+    fn new<Data: 'static>(queue: &Queue, handle: &LoopHandle<'static, Data>) -> Result<Self> {
+        let (ping, pinged) = make_ping()?;
+        let wanted = Rc::new(Cell::new(false));
+        // Neither the loop nor the queue is to be kept alive by this.
+        let (handle, queue) = (handle.downgrade(), queue.downgrade());
+        let (is_wanted, again) = (Rc::clone(&wanted), ping.clone());
+        let insert = move || {
+            let Some(handle) = handle.upgrade() else { return };
+            let (is_wanted, again, queue) = (Rc::clone(&is_wanted), again.clone(), queue.clone());
+            handle.insert_idle(move |_| {
+                if let (true, Some(queue)) = (is_wanted.get(), queue.upgrade()) {
+                    again.ping();
+                    // What it refuses the next turn refuses too, and the loop returns that.
+                    let _refused = queue.dispatch_idle();
+                }
+            });
+        };
+        Ok(IdleHook { wanted, ping, pinged, insert: Box::new(insert) })
+    }
+
+    fn serve(&self, attachment: &Attachment) {
+        let (wanted, ping) = (Rc::clone(&self.wanted), self.ping.clone());
+        attachment.serve_idle(move |want| {
+            wanted.set(want);
+            if want {
+                ping.ping();
+            }
+        });
+    }
+}
+
+impl fmt::Debug for IdleHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IdleHook").field("wanted", &self.wanted).finish_non_exhaustive()
     }
 }
 
@@ -89,10 +156,18 @@ impl EventSource for QueueSource {
         readiness: Readiness,
         token: Token,
         mut callback: F,
-    ) -> tine::Result<PostAction>
+    ) -> Result<PostAction>
     where
         F: FnMut(usize, &mut ()),
     {
+        if let Some(IdleHook { pinged, insert, wanted, .. }) = &mut self.idle {
+            let pinged = pinged.process_events(readiness, token, |(), _| {
+                if wanted.get() {
+                    insert();
+                }
+            });
+            pinged.map_err(tine::Error::other)?;
+        }
         let budget = self.budget;
         self.descriptor.process_events(readiness, token, |_, queue| {
             let ran = match budget {
@@ -106,16 +181,26 @@ impl EventSource for QueueSource {
 
     fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
         self.descriptor.register(poll, tokens)?;
-        self._attachment = Some(self.queue().attach("calloop"));
+        let attachment = self.queue().attach("calloop");
+        if let Some(idle) = &mut self.idle {
+            idle.pinged.register(poll, tokens)?;
+            idle.serve(&attachment);
+        }
+        self._attachment = Some(attachment);
         Ok(())
     }
 
     fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
-        self.descriptor.reregister(poll, tokens)
+        self.descriptor.reregister(poll, tokens)?;
+        self.idle.as_mut().map_or(Ok(()), |idle| idle.pinged.reregister(poll, tokens))
     }
 
     fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
         self._attachment = None;
+        if let Some(idle) = &mut self.idle {
+            idle.wanted.set(false);
+            idle.pinged.unregister(poll)?;
+        }
         self.descriptor.unregister(poll)
     }
 }

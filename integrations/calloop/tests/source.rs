@@ -132,6 +132,42 @@ fn a_budget_lets_other_sources_have_their_turn() {
     assert_eq!(log.iter().filter(|word| **word == "budget").count(), 3);
 }
 
+#[test]
+fn idle_watchers_run_when_all_sources_have_had_their_turn() {
+    let mut event_loop = EventLoop::<Vec<&str>>::try_new().unwrap();
+    let (queue, other, handle) =
+        (Queue::new().unwrap(), Queue::new().unwrap(), event_loop.handle());
+    let source = QueueSource::new(queue.clone()).with_idle(&handle).unwrap();
+    let token = handle.insert_source(source, |_, (), log| log.push("queue")).unwrap();
+    handle.insert_source(QueueSource::new(other.clone()), |_, (), log| log.push("other")).unwrap();
+    let idled = Rc::new(Cell::new(0));
+    let (count, busy) = (Rc::clone(&idled), other.clone());
+    let idle = queue.idle(move || {
+        count.set(count.get() + 1);
+        busy.post(|| ());
+    });
+    let mut log = Vec::new();
+    // Each turn ends with an idle one, which gives the next turn something to do.
+    for turn in 1..=5 {
+        event_loop.dispatch(None, &mut log).unwrap();
+        assert_eq!(idled.get(), turn);
+    }
+    assert_eq!(log, ["other"; 4]);
+    // Disabled, the queue idles no more; enabled, it does again.
+    handle.disable(&token).unwrap();
+    event_loop.dispatch(NOW, &mut log).unwrap();
+    assert_eq!(idled.get(), 5);
+    handle.enable(&token).unwrap();
+    event_loop.dispatch(None, &mut log).unwrap();
+    assert_eq!(idled.get(), 6);
+    drop(idle);
+    for _ in 0..3 {
+        event_loop.dispatch(NOW, &mut log).unwrap();
+    }
+    assert_eq!(idled.get(), 6);
+    assert!(!log.contains(&"queue"), "idle watchers are no turns of the queue");
+}
+
 /// The documented way of an error: a loop that runs inside a callback of the queue that it hosts.
 #[test]
 fn an_error_of_dispatch_is_the_loops_error() {
