@@ -81,19 +81,8 @@ pub fn attach<T: Send + 'static>(
     proxy: EventLoopProxy<T>,
     event: impl Fn() -> T + Send + 'static,
 ) -> Result<Attachment> {
-    let (main, parked) = UnixStream::pair()?;
-    let awaited = Arc::new(AtomicBool::new(false));
-    let watch = Watch {
-        queue: queue.as_fd().try_clone_to_owned()?,
-        main: parked,
-        awaited: Arc::clone(&awaited),
-    };
     // A loop that is gone needs no more events.
-    let wake = move || proxy.send_event(event()).is_ok();
-    let thread = Builder::new().name("tine-winit".into()).spawn(move || watch.run(wake))?;
-    let attachment = queue.attach("winit");
-    let (queue, parked, thread) = (queue.clone(), Some(main), Some(thread));
-    Ok(Attachment { queue, _attachment: attachment, parked, awaited, thread })
+    Attachment::new(queue, move || proxy.send_event(event()).is_ok())
 }
 
 /// A queue whose loop is woken up for it; it keeps the queue alive.
@@ -111,6 +100,25 @@ pub struct Attachment {
 }
 
 impl Attachment {
+    /// Starts the thread; `wake` tells whether there is still a loop to wake up.
+    fn new(queue: &Queue, wake: impl Fn() -> bool + Send + 'static) -> Result<Attachment> {
+        let (main, parked) = UnixStream::pair()?;
+        let awaited = Arc::new(AtomicBool::new(false));
+        let watch = Watch {
+            queue: queue.as_fd().try_clone_to_owned()?,
+            main: parked,
+            awaited: Arc::clone(&awaited),
+        };
+        let thread = Builder::new().name("tine-winit".into()).spawn(move || watch.run(wake))?;
+        Ok(Attachment {
+            queue: queue.clone(),
+            _attachment: queue.attach("winit"),
+            parked: Some(main),
+            awaited,
+            thread: Some(thread),
+        })
+    }
+
     /// Runs what is due (see [`Queue::dispatch`]) and lets the thread watch again.
     ///
     /// # Errors
@@ -225,3 +233,6 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
