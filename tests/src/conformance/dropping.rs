@@ -29,7 +29,8 @@ fn ready() -> UnixStream {
 
 fn a_callback_may_drop_its_own_watcher(trial: &mut Trial<'_>) {
     let (queue, log) = (trial.queue(), Log::default());
-    let (io, timer): (Rc<RefCell<Option<Io>>>, Rc<RefCell<Option<Timer>>>) = Default::default();
+    let io: Rc<RefCell<Option<Io>>> = Rc::default();
+    let timer: Rc<RefCell<Option<Timer>>> = Rc::default();
     let (own, say) = (Rc::clone(&io), log.say("io"));
     let watched = queue.io(ready(), Interest::WRITABLE, move |_, _| {
         drop(own.take());

@@ -57,7 +57,7 @@ fn several_watchers_share_a_descriptor(trial: &mut Trial<'_>) {
             let _taken_by_another = socket.read(&mut [0]);
         };
         let socket = Rc::clone(&theirs);
-        queue.io(socket, interest, move |socket, readiness| heard(&**socket, readiness))
+        queue.io(socket, interest, move |socket, readiness| heard(socket, readiness))
     };
     let first = watch("first", Interest::READABLE).expect("a watcher");
     let _second = watch("second", Interest::READABLE).expect("a watcher");
