@@ -41,7 +41,7 @@ pub fn run(template: Template, options: Options, start: Instant) -> ExitCode {
         failed: Default::default(),
     });
     app.connect_startup(|app| {
-        tine_glib::attach(&tine::queue());
+        tine_gtk4::attach(app);
         set_style();
         app.set_accels_for_action("win.fullscreen", &["F11"]);
         app.set_accels_for_action("window.close", &["<Control>w", "<Control>q"]);

@@ -22,8 +22,8 @@ use tine_viewer::worker::DECODE;
 
 /// Pictures that a worker has in hand at most: the one it decodes, and the next.
 const LOAD: usize = 2;
-/// How long a worker may take for one picture.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a worker may take for one picture, by the clock: plenty, as the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of a request.
 pub enum News {

@@ -54,8 +54,8 @@ impl Gallery {
         Ok(gallery)
     }
 
-    /// Shows `sources` and nothing else from now on. `at_once` is a file that has a place before
-    /// anything is listed: its id is 0.
+    /// Lists `sources`; once. `at_once` is a file that has a place before anything is listed: its id
+    /// is 0.
     ///
     /// # Errors
     ///

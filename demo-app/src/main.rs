@@ -53,13 +53,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// What is not there is told before a window opens.
+/// What is not there is told before a window opens. Absolute paths look like no options, and mean the
+/// same to an instance that runs in another folder.
 fn check_paths(options: &mut Options) -> Result<(), String> {
     if options.paths.is_empty() {
         options.paths.push(".".into());
     }
-    for path in &options.paths {
-        std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    for path in &mut options.paths {
+        let told = |error| format!("{}: {error}", path.display());
+        std::fs::metadata(&*path).map_err(told)?;
+        *path = std::path::absolute(&*path).map_err(told)?;
     }
     Ok(())
 }

@@ -251,9 +251,14 @@ impl Window {
             true => (imp.picture.title(), place.clone()),
             false => (place.clone(), count(gallery)),
         };
-        self.set_title(Some(&heading));
-        imp.heading.set_label(&heading);
-        imp.subheading.set_label(&subheading);
+        if imp.heading.label() != heading {
+            self.set_title(Some(&heading));
+            imp.heading.set_label(&heading);
+        }
+        // A label that is set is laid out anew, whatever it was before.
+        if imp.subheading.label() != subheading {
+            imp.subheading.set_label(&subheading);
+        }
         imp.progress.set_visible(!in_picture && gallery.sweep() && gallery.tried() < total);
         imp.progress.set_fraction(f64::from(gallery.tried()) / f64::from(total.max(1)));
     }

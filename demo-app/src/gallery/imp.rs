@@ -131,7 +131,7 @@ impl Gallery {
         self.tools.get().expect("a gallery is made by `new`")
     }
 
-    /// Forgets everything but the file at once, which gets the id 0.
+    /// Gives the file at once the id 0.
     pub(super) fn begin(&self, at_once: Option<PathBuf>) -> Catalog {
         self.listing.set(true);
         self.obj().notify_listing();
@@ -285,18 +285,10 @@ impl Gallery {
         match (job, result) {
             (Job::Thumbnail(id), Ok(drawing)) => {
                 let octets = drawing.layout.len() as usize;
-                self.thumbnail(id, texture(&drawing).map(|texture| (texture, octets)));
+                self.thumbnail(id, texture(drawing).map(|texture| (texture, octets)));
             }
             (Job::Thumbnail(id), Err(reason)) => self.thumbnail(id, Err(reason)),
-            (Job::Whole(_), Ok(_)) if self.want(job).is_none() => {}
-            (Job::Whole(id), Ok(drawing)) => {
-                let reply = self.reply();
-                self.tools().files.run(move || {
-                    let texture = texture(&drawing);
-                    reply(Box::new(move |gallery| gallery.whole(id, texture)));
-                });
-            }
-            (Job::Whole(id), Err(reason)) => self.whole(id, Err(reason)),
+            (Job::Whole(id), result) => self.whole(id, result.and_then(texture)),
         }
     }
 

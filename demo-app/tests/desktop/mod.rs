@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// Seconds until a viewer that does not end is said to hang.
-const DEADLINE: &str = "120";
+const DEADLINE: &str = "300";
 
 /// A desktop that ends with the test.
 pub struct Desktop {
