@@ -13,12 +13,18 @@ pub struct Trial<'a> {
     host: &'a mut dyn Host,
     template: &'a Template,
     attached: Vec<Box<dyn Any>>,
+    deadline: Duration,
 }
 
 impl<'a> Trial<'a> {
     /// Begins a check.
     pub fn new(host: &'a mut dyn Host, template: &'a Template) -> Self {
-        Trial { host, template, attached: Vec::new() }
+        Trial { host, template, attached: Vec::new(), deadline: DEADLINE }
+    }
+
+    /// Waits no longer than this: for loops that are expected to fail.
+    pub fn within(self, deadline: Duration) -> Self {
+        Trial { deadline, ..self }
     }
 
     /// The loop.
@@ -53,7 +59,7 @@ impl<'a> Trial<'a> {
     /// When that takes too long, with what was waited for.
     pub fn until(&mut self, what: &str, mut done: impl FnMut() -> bool) {
         let began = Instant::now();
-        let reached = self.host.run(DEADLINE, &mut done);
+        let reached = self.host.run(self.deadline, &mut done);
         let (name, waited) = (self.host.name(), began.elapsed());
         assert!(reached, "{name}: waited {waited:?} for this: {what}");
     }
