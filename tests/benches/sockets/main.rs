@@ -6,10 +6,12 @@
 #[path = "../loops/mod.rs"]
 mod loops;
 
-mod random;
+mod native;
+mod pairs;
 mod tine_loops;
 
 use loops::{Bound, Case, Plan, compile, ours, script};
+use pairs::Load;
 
 /// Milliseconds that each case is measured.
 const WINDOW: &str = "400";
@@ -35,8 +37,15 @@ fn main() {
 fn cases() -> Vec<Case> {
     let perl = |backend, module| script("sockets-anyevent.pl", backend, &["AnyEvent", module]);
     let case = |name, program| Case { name, program };
+    let own = |name| case(name, ours(name));
     vec![
-        case("tine-embedded", ours("tine-embedded")),
+        own("tine-embedded"),
+        own("tine-glib"),
+        own("tine-calloop"),
+        own("tine-async-io"),
+        own("native-glib"),
+        own("native-calloop"),
+        own("native-async-io"),
         case("libev-c", compile("sockets-libev", &["-lev"])),
         case("epoll-c", compile("sockets-epoll", &[])),
         case("anyevent-ev", perl("EV", "EV")),
@@ -46,21 +55,33 @@ fn cases() -> Vec<Case> {
 }
 
 fn bounds() -> Vec<Bound> {
-    let request = |size| (("tine-embedded", size, "request"), ("libev-c", size, "request"));
-    let bound = |size| {
-        let (figure, other) = request(size);
-        Bound { figure, other: Some(other), limit: 1.15 }
+    let bound = |limit, case, other, size| Bound {
+        figure: (case, size, "request"),
+        other: Some((other, size, "request")),
+        limit,
     };
-    [MANY, FEW].map(bound).into()
+    vec![
+        bound(1.15, "tine-embedded", "libev-c", MANY),
+        bound(1.15, "tine-embedded", "libev-c", FEW),
+        bound(1.1, "tine-glib", "tine-embedded", MANY),
+        bound(1.5, "tine-glib", "tine-embedded", FEW),
+        bound(0.2, "tine-glib", "native-glib", MANY),
+        bound(1.0, "tine-calloop", "native-calloop", MANY),
+    ]
 }
 
-/// Runs one case of ours: its name, pairs, active ones, milliseconds.
+/// Runs one case of ours: its name, then its load.
 fn run(words: &[String]) {
-    let number = |n: usize| words[n].parse().expect("a number");
-    let (pairs, active, window) = (number(1), number(2), number(3));
     raise_descriptor_limit();
+    let load = Load::read(&words[1..]);
     match &*words[0] {
-        "tine-embedded" => tine_loops::embedded(pairs, active, window),
+        "tine-embedded" => tine_loops::embedded(load),
+        "tine-glib" => tine_loops::glib(load),
+        "tine-calloop" => tine_loops::calloop(load),
+        "tine-async-io" => tine_loops::async_io(load),
+        "native-glib" => native::glib(load),
+        "native-calloop" => native::calloop(load),
+        "native-async-io" => native::async_io(load),
         other => panic!("no case {other}"),
     }
 }

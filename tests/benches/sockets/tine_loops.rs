@@ -1,90 +1,104 @@
 //! tine: the same watchers, on whatever loop.
 
-use super::random::Random;
+use super::pairs::{HOUR, Load, Pairs};
 use rustix::io::{read, write};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::cell::{Cell, OnceCell};
+use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Instant;
 use tine::{Interest, Io, Queue, Timer};
 
-const HOUR: Duration = Duration::from_secs(3600);
-
 /// The embedded loop.
-pub fn embedded(pairs: usize, active: usize, window: usize) {
+pub fn embedded(load: Load) {
     let queue = tine::queue();
-    measure(&queue, pairs, active, window, |over| queue.run_until(over).expect("a queue"));
+    measure(&queue, load, |over| queue.run_until(over).expect("a queue"));
 }
 
-/// All pairs of a case.
-struct Pairs {
-    all: OnceCell<Vec<Pair>>,
-    random: Random,
-    requests: Cell<u32>,
+/// A main context of GLib.
+pub fn glib(load: Load) {
+    let queue = tine::queue();
+    tine_glib::attach(&queue);
+    let context = glib::MainContext::default();
+    measure(&queue, load, |over| {
+        while !over() {
+            context.iteration(true);
+        }
+    });
 }
 
-struct Pair {
+/// An event loop of calloop.
+pub fn calloop(load: Load) {
+    let queue = tine::queue();
+    let mut event_loop = calloop::EventLoop::<()>::try_new().expect("an event loop");
+    let source = tine_calloop::QueueSource::new(queue.clone());
+    event_loop.handle().insert_source(source, |_, _, _| ()).expect("a source");
+    measure(&queue, load, |over| {
+        while !over() {
+            event_loop.dispatch(None, &mut ()).expect("a turn");
+        }
+    });
+}
+
+/// async-io's reactor, polled by this thread.
+pub fn async_io(load: Load) {
+    let queue = tine::queue();
+    let run = tine_async_io::run(&queue);
+    measure(&queue, load, |over| {
+        let mut run = pin!(run);
+        async_io::block_on(std::future::poll_fn(|context| {
+            let ended = run.as_mut().poll(context).is_ready();
+            if ended || over() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+    });
+}
+
+struct Conn {
     write: OwnedFd,
     timeout: Timer,
     _readable: Io,
 }
 
+struct Conns {
+    all: OnceCell<Vec<Conn>>,
+    pairs: Pairs,
+}
+
 /// Makes the pairs, sets some going, and lets `run` run the loop until it is over.
-fn measure(
-    queue: &Queue,
-    pairs: usize,
-    active: usize,
-    window: usize,
-    run: impl FnOnce(&mut dyn FnMut() -> bool),
-) {
-    let all = OnceCell::new();
-    let pairs_of_case = Rc::new(Pairs { all, random: Random::new(), requests: Cell::new(0) });
+fn measure(queue: &Queue, load: Load, run: impl FnOnce(&mut dyn FnMut() -> bool)) {
+    let conns = Rc::new(Conns { all: OnceCell::new(), pairs: Pairs::new() });
     let begin = Instant::now();
-    let made = (0..pairs).map(|own| pair(queue, &pairs_of_case, own)).collect();
-    println!("create {:.4}", micros(begin) / pairs as f64);
-    let pairs = pairs_of_case;
-    assert!(pairs.all.set(made).is_ok(), "made once");
-    for _ in 0..active {
-        write(&pairs.any().write, b"x").expect("room for an octet");
+    let made: Vec<Conn> = (0..load.pairs).map(|own| conn(queue, &conns, own)).collect();
+    load.created(begin);
+    for _ in 0..load.active {
+        write(&made[conns.pairs.any(load.pairs)].write, b"x").expect("room for an octet");
     }
+    assert!(conns.all.set(made).is_ok(), "made once");
     let over = Rc::new(Cell::new(false));
     let stop = Rc::clone(&over);
-    let _stop = queue.after(Duration::from_millis(window as u64), move || stop.set(true));
+    let _stop = queue.after(load.window, move || stop.set(true));
     let begin = Instant::now();
     run(&mut || over.get());
-    println!("request {:.4}", micros(begin) / f64::from(pairs.requests.get()));
+    conns.pairs.told(begin);
 }
 
-fn pair(queue: &Queue, pairs: &Rc<Pairs>, own: usize) -> Pair {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let (read, write) =
-        socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).expect("a pair");
+fn conn(queue: &Queue, conns: &Rc<Conns>, own: usize) -> Conn {
+    let (read, write) = super::pairs::pair();
     let timeout = queue.after(HOUR, || panic!("a request took an hour"));
-    let pairs = Rc::clone(pairs);
-    let readable = queue.io(read, Interest::READABLE, move |read, _| pairs.request(read, own));
-    Pair { write, timeout, _readable: readable.expect("a watcher") }
+    let conns = Rc::clone(conns);
+    let readable = queue.io(read, Interest::READABLE, move |read, _| conns.request(read, own));
+    Conn { write, timeout, _readable: readable.expect("a watcher") }
 }
 
-impl Pairs {
+impl Conns {
     fn request(&self, fd: &OwnedFd, own: usize) {
+        let all = self.all.get().expect("all are made");
         let mut octet = [0];
         read(fd, &mut octet).expect("an octet to read");
-        write(&self.any().write, &octet).expect("room for an octet");
-        self.all()[own].timeout.reset(HOUR);
-        self.requests.set(self.requests.get() + 1);
+        write(&all[self.pairs.any(all.len())].write, &octet).expect("room for an octet");
+        all[own].timeout.reset(HOUR);
+        self.pairs.count();
     }
-
-    fn any(&self) -> &Pair {
-        let all = self.all();
-        &all[self.random.below(all.len())]
-    }
-
-    fn all(&self) -> &[Pair] {
-        self.all.get().expect("all pairs are made")
-    }
-}
-
-fn micros(begin: Instant) -> f64 {
-    begin.elapsed().as_secs_f64() * 1e6
 }
