@@ -48,8 +48,10 @@ pub(super) struct Job {
     reports: bool,
     /// It is ready when it has become another program, which closes its socket.
     executes: bool,
-    /// Waits for room in the socket, for the process to be ready, or for its end.
+    /// Waits for room in the socket, or for the process to be ready.
     watcher: RefCell<Option<Io>>,
+    /// Waits for its end when the template is not there to tell it.
+    end: RefCell<Option<Io>>,
     on_run: RefCell<Option<OnRun>>,
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
@@ -79,6 +81,7 @@ impl Job {
             socket: RefCell::default(),
             orders: RefCell::default(),
             watcher: RefCell::default(),
+            end: RefCell::default(),
             on_run: RefCell::new(Some(on_run)),
             on_exit: RefCell::default(),
             exit: OnceCell::new(),
@@ -199,12 +202,14 @@ impl Job {
 
     fn maybe_ready(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
-        // What it says comes in one piece.
+        // What it says comes in one piece; what its function writes may lie behind that already.
         let mut said = [0; 4096];
-        match socket::receive_octets(&*socket, &mut said) {
+        match socket::receive_one(&*socket, &mut said) {
             Err(Errno::AGAIN) => (),
             Ok(0) if self.executes => self.unwatch(|job| job.deliver()),
-            Ok(got @ HEADER..) => match heard(&said[..got]) {
+            // It has ended instead, which its template tells with the reason.
+            Ok(0) | Err(_) => drop(self.watcher.take()),
+            Ok(got) => match heard(&said[..got]) {
                 Ok(Message::Ready { posture }) => {
                     if let Ok(posture) = Posture::decode(posture) {
                         let _ = self.posture.set(posture);
@@ -215,10 +220,10 @@ impl Job {
                     let what = String::from_utf8_lossy(what);
                     self.fail(Error::system(what, std::io::Error::from_raw_os_error(errno)));
                 }
-                _ => drop(self.watcher.take()),
+                // Code that was called in it has written to its socket. Without that it leaves.
+                Ok(other) => self.fail(other.misplaced()),
+                Err(error) => self.fail(error),
             },
-            // It has ended instead, which its template tells with the reason.
-            _ => drop(self.watcher.take()),
         }
     }
 
@@ -254,7 +259,7 @@ impl Job {
 
     /// Tells the end.
     pub fn ended(&self, exit: Exit) {
-        drop((self.watcher.take(), self.recipe.take()));
+        drop((self.watcher.take(), self.end.take(), self.recipe.take()));
         if self.on_run.borrow().is_some() {
             self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
         }
@@ -321,7 +326,7 @@ impl Job {
             crate::queue().io(pidfd, Interest::READABLE, move |_, _| job.lost()).ok()
         });
         match watching {
-            Some(io) => drop(self.watcher.replace(Some(io))),
+            Some(io) => drop(self.end.replace(Some(io))),
             None => {
                 let job = Rc::clone(self);
                 crate::queue().post(move || job.lost());

@@ -154,6 +154,9 @@ impl<'a> Message<'a> {
     /// The code of [`Message::Arg`], whose body may lie in a file that is made once for many.
     pub const ARG: u8 = 32;
 
+    /// The code of [`Message::Ready`], whose body a stream may bring later.
+    pub const READY: u8 = 48;
+
     fn code(&self) -> u8 {
         match self {
             Message::Connect => 1,
@@ -176,7 +179,7 @@ impl<'a> Message<'a> {
             Message::Execute(_) => 39,
             Message::Part(_) => 40,
             Message::Sandbox(_) => 41,
-            Message::Ready { .. } => 48,
+            Message::Ready { .. } => Self::READY,
         }
     }
 
@@ -260,7 +263,7 @@ impl<'a> Message<'a> {
             39 => Message::Execute(Execute::decode(&mut fields)?),
             40 => Message::Part(fields.rest()),
             41 => Message::Sandbox(fields.rest()),
-            48 => Message::Ready { posture: fields.rest() },
+            Self::READY => Message::Ready { posture: fields.rest() },
             code => return Err(garbage(format_args!("unknown code {code}"))),
         };
         fields.end()?;
