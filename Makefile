@@ -12,7 +12,7 @@ export DIR SHOT REPORT TARGET
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench fuzz
 
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -42,3 +42,16 @@ bench: ## run the benchmarks, or BENCH=name
 	@tools/packages build headless
 	@tools/rust
 	$(CARGO) bench --workspace --bench '$(or $(BENCH),*)'
+
+# What libFuzzer's runtime counts with; no sanitizer, as the code is safe Rust. Stable compilers have it.
+COUNTED := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+
+fuzz: ## feed what decodes messages with garbage, for 60 seconds
+	@tools/packages build
+	@tools/rust
+	@mkdir -p $(TARGET)/fuzz/found
+	RUSTFLAGS='$(COUNTED)' $(CARGO) run --release --manifest-path fuzz/Cargo.toml \
+		--target-dir $(TARGET)/fuzz --target host-tuple -- \
+		-artifact_prefix=$(TARGET)/fuzz/ $(or $(FUZZ),-max_total_time=60 $(TARGET)/fuzz/found fuzz/corpus)

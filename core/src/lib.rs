@@ -77,6 +77,7 @@
 
 mod entry;
 mod error;
+mod fuzz;
 mod process;
 mod queue;
 mod sandbox;
@@ -107,6 +108,7 @@ pub mod design {}
 #[doc(hidden)]
 pub mod __private {
     pub use crate::entry::{ENTRIES, Ending, FUNCTIONS};
+    pub use crate::fuzz::fuzz_wire;
     pub use crate::sys::plugin::{RawPlugin, table};
     pub use linkme;
 }

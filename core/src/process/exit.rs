@@ -93,6 +93,11 @@ impl Exit {
         }
     }
 
+    /// Tells whether the process may have entered its function, or become its program, before.
+    pub(super) fn may_have_begun(&self) -> bool {
+        !matches!(self.cause, Cause::BadOrders(_) | Cause::Unprepared(_) | Cause::Dropped)
+    }
+
     /// The process id that it had.
     pub fn pid(&self) -> u32 {
         self.pid

@@ -18,8 +18,9 @@ use rustix::process::Signal;
 
 use super::link::{Link, Snapshot};
 use super::recipe::{Recipe, Then};
+use super::said::Said;
 use super::{Exit, Template};
-use crate::wire::{HEADER, Header, Message, Outbox, socket};
+use crate::wire::{Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
@@ -48,8 +49,10 @@ pub(super) struct Job {
     reports: bool,
     /// It is ready when it has become another program, which closes its socket.
     executes: bool,
-    /// Waits for room in the socket, for the process to be ready, or for its end.
+    /// Waits for room in the socket, or for the process to be ready.
     watcher: RefCell<Option<Io>>,
+    /// Waits for its end when the template is not there to tell it.
+    end: RefCell<Option<Io>>,
     on_run: RefCell<Option<OnRun>>,
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
@@ -79,6 +82,7 @@ impl Job {
             socket: RefCell::default(),
             orders: RefCell::default(),
             watcher: RefCell::default(),
+            end: RefCell::default(),
             on_run: RefCell::new(Some(on_run)),
             on_exit: RefCell::default(),
             exit: OnceCell::new(),
@@ -198,28 +202,23 @@ impl Job {
     }
 
     fn maybe_ready(self: &Rc<Self>) {
-        let Some(socket) = self.socket.borrow().clone() else { return };
-        // What it says comes in one piece.
-        let mut said = [0; 4096];
-        match socket::receive_octets(&*socket, &mut said) {
-            Err(Errno::AGAIN) => (),
-            Ok(0) if self.executes => self.unwatch(|job| job.deliver()),
-            Ok(got @ HEADER..) => match heard(&said[..got]) {
-                Ok(Message::Ready { posture }) => {
-                    if let Ok(posture) = Posture::decode(posture) {
-                        let _ = self.posture.set(posture);
-                    }
-                    self.unwatch(|job| job.deliver());
-                }
-                Ok(Message::Refused { errno, what }) => {
-                    let what = String::from_utf8_lossy(what);
-                    self.fail(Error::system(what, std::io::Error::from_raw_os_error(errno)));
-                }
-                _ => drop(self.watcher.take()),
-            },
+        match self.listen() {
+            Said::Nothing => (),
+            Said::Ready(_) => self.unwatch(|job| job.deliver()),
+            Said::Error(error) => self.fail(error),
             // It has ended instead, which its template tells with the reason.
-            _ => drop(self.watcher.take()),
+            Said::End => drop(self.watcher.take()),
         }
+    }
+
+    /// Hears what the process says on its socket before the program has it.
+    fn listen(&self) -> Said {
+        let Some(socket) = self.socket.borrow().clone() else { return Said::Nothing };
+        let said = Said::hear(&*socket, self.executes);
+        if let Said::Ready(Some(posture)) = &said {
+            let _ = self.posture.set(posture.clone());
+        }
+        said
     }
 
     fn deliver(&self) {
@@ -254,15 +253,29 @@ impl Job {
 
     /// Tells the end.
     pub fn ended(&self, exit: Exit) {
-        drop((self.watcher.take(), self.recipe.take()));
-        if self.on_run.borrow().is_some() {
-            self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
-        }
+        drop((self.watcher.take(), self.end.take(), self.recipe.take()));
+        self.settle(&exit);
         self.stage.set(Stage::Over);
         self.pidfd.take();
         let _ = self.exit.set(exit.clone());
         for callback in self.on_exit.take() {
             callback(exit.clone());
+        }
+    }
+
+    /// Runs `run`'s callback if it has not run yet: a process may have been ready, and ended, in one turn.
+    fn settle(&self, exit: &Exit) {
+        if self.on_run.borrow().is_none() {
+            return;
+        }
+        let unheard = self.reports && self.orders.borrow().is_empty() && exit.may_have_begun();
+        match if unheard { self.listen() } else { Said::End } {
+            Said::Ready(_) => self.deliver(),
+            Said::Error(error) => self.fail(error),
+            Said::Nothing | Said::End => (),
+        }
+        if self.on_run.borrow().is_some() {
+            self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
         }
     }
 
@@ -321,7 +334,7 @@ impl Job {
             crate::queue().io(pidfd, Interest::READABLE, move |_, _| job.lost()).ok()
         });
         match watching {
-            Some(io) => drop(self.watcher.replace(Some(io))),
+            Some(io) => drop(self.end.replace(Some(io))),
             None => {
                 let job = Rc::clone(self);
                 crate::queue().post(move || job.lost());
@@ -374,11 +387,4 @@ impl Job {
         };
         Error::new(ErrorKind::NoProcess, message)
     }
-}
-
-fn heard(octets: &[u8]) -> Result<Message<'_>> {
-    let cut_off =
-        || Error::new(ErrorKind::Protocol, "a process was cut off in the middle of a word");
-    let (header, body) = octets.split_first_chunk::<HEADER>().ok_or_else(cut_off)?;
-    Message::decode(Header::decode(header)?, body)
 }

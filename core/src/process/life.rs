@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::image::Image;
+use super::link::is;
 use super::recipe::Given;
 use super::{Template, reaper};
 use crate::wire::{Inbox, Message, socket};
@@ -324,17 +325,21 @@ impl Body {
     /// Hears what a process that is not the app's child says of itself: its id, or why it cannot serve.
     fn listen(&mut self) -> Result<(), String> {
         let (mut inbox, mut fds) = (Inbox::default(), Vec::new());
-        while let Ok(Some((header, body))) = inbox.receive(&self.root, &mut fds) {
-            match Message::decode(header, body) {
-                Ok(Message::Started { pid, .. }) => self.meet(pid),
-                Ok(Message::Refused { what, .. }) => {
-                    return Err(String::from_utf8_lossy(what).into_owned());
-                }
-                // Nothing else is told over a root link.
-                _ => (),
+        loop {
+            match inbox.receive(&self.root, &mut fds) {
+                Ok(Some((header, body))) => match Message::decode(header, body) {
+                    Ok(Message::Started { pid, .. }) => self.meet(pid),
+                    Ok(Message::Refused { what, .. }) => {
+                        return Err(String::from_utf8_lossy(what).into_owned());
+                    }
+                    // Nothing else is told over a root link.
+                    _ => (),
+                },
+                // It left something of ours unread, which is said before what it had to say itself.
+                Err(error) if is(&error, Errno::CONNRESET) => (),
+                _ => return Ok(()),
             }
         }
-        Ok(())
     }
 
     /// Notes the id that the process behind the link gives itself, and a pidfd, which is surely its own if

@@ -233,8 +233,9 @@ impl Link {
             }
             Ok(None) => self.lost("it has ended"),
             Err(error) if is(&error, Errno::AGAIN) => (),
-            // A pidfd was lost: the message came, the process can only not be signalled.
-            Err(error) if is(&error, Errno::MFILE) => (),
+            // It died with something of ours unread, which is said once and before what it had sent by then
+            // (unix(7)): its last answers and its end come next.
+            Err(error) if is(&error, Errno::CONNRESET) => (),
             Err(error) => self.lost(&error.to_string()),
         }
         self.inbox.replace(inbox);
@@ -320,7 +321,8 @@ fn refused(errno: i32, what: &[u8]) -> Error {
     Error::new(ErrorKind::NoProcess, message)
 }
 
-fn is(error: &Error, errno: Errno) -> bool {
+/// Tells whether the kernel's error in it is this one.
+pub(super) fn is(error: &Error, errno: Errno) -> bool {
     error.io().and_then(Errno::from_io_error) == Some(errno)
 }
 

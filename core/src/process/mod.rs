@@ -22,6 +22,7 @@ mod reaper;
 mod recipe;
 mod remote;
 mod running;
+mod said;
 mod spawn;
 mod state;
 mod template;

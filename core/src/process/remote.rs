@@ -195,10 +195,10 @@ fn wanted(heard: &[u8]) -> Result<usize> {
         Error::new(ErrorKind::Protocol, message)
     };
     let header = Header::decode(header).map_err(|_| stranger())?;
-    match Message::decode(header, &[]) {
-        Ok(Message::Ready { .. }) => Ok(HEADER + header.inline()),
-        _ => Err(stranger()),
+    if header.code != Message::READY {
+        return Err(stranger());
     }
+    Ok(HEADER + header.inline())
 }
 
 fn wanted_is(heard: &[u8]) -> bool {

@@ -107,6 +107,15 @@ impl<'a> Fields<'a> {
         self.array::<1>().map(|[octet]| octet)
     }
 
+    /// One octet that is 0 or 1: each message has one encoding only.
+    pub fn flag(&mut self) -> Result<bool> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(garbage(format_args!("neither 0 nor 1 but {other}"))),
+        }
+    }
+
     pub fn u16(&mut self) -> Result<u16> {
         self.array().map(u16::from_le_bytes)
     }

@@ -63,16 +63,16 @@ impl<'a> Execute<'a> {
             program: fields.octets()?,
             arg0: optional(fields)?,
             args: list(fields, Fields::octets)?,
-            clear_environment: fields.u8()? != 0,
+            clear_environment: fields.flag()?,
             environment: list(fields, |fields| Ok((fields.octets()?, optional(fields)?)))?,
             directory: optional(fields)?,
-            process_group: {
-                let given = fields.u8()? != 0;
-                let group = fields.u32()? as i32;
-                given.then_some(group)
+            process_group: match (fields.flag()?, fields.u32()?) {
+                (true, group) => Some(group as i32),
+                (false, 0) => None,
+                (false, _) => return Err(garbage("a process group that is none")),
             },
-            new_session: fields.u8()? != 0,
-            dies_with_app: fields.u8()? != 0,
+            new_session: fields.flag()?,
+            dies_with_app: fields.flag()?,
             standard: [given(fields)?, given(fields)?, given(fields)?],
             places: list(fields, Fields::u32)?,
         })
@@ -93,9 +93,11 @@ fn option(body: &mut Body<'_>, octets: Option<&[u8]>) {
 }
 
 fn optional<'a>(fields: &mut Fields<'a>) -> Result<Option<&'a [u8]>> {
-    let given = fields.u8()? != 0;
-    let octets = fields.octets()?;
-    Ok(given.then_some(octets))
+    match (fields.flag()?, fields.octets()?) {
+        (true, octets) => Ok(Some(octets)),
+        (false, b"") => Ok(None),
+        (false, _) => Err(garbage("octets that are none")),
+    }
 }
 
 /// A count and so many items; a count that lies ends with the octets, not with the memory.

@@ -117,19 +117,21 @@ impl LastWords {
     pub const MAX: usize = 4096;
     const CODE: u8 = 64;
     /// In front of the packet, so that ordinary output of a program is not taken for last words.
-    const MARK: &[u8] = b"\0tine\0last\0words\0";
+    pub(super) const MARK: &[u8] = b"\0tine\0last\0words\0";
 
     /// Writes the packet; a text too long for it loses its end.
     pub fn encode(how: How, text: &[u8]) -> Vec<u8> {
         let room = Self::MAX - Self::MARK.len() - HEADER - 1;
         let text = &text[..text.len().min(room)];
-        let header =
-            Header { code: Self::CODE, long: false, fds: 0, len: 1 + text.len() as u32, id: 0 };
         let mut packet = Vec::with_capacity(USUAL);
-        [Self::MARK, &header.encode(), &[how as u8], text]
+        [Self::MARK, &Self::header(1 + text.len()).encode(), &[how as u8], text]
             .iter()
             .for_each(|part| packet.extend_from_slice(part));
         packet
+    }
+
+    fn header(len: usize) -> Header {
+        Header { code: Self::CODE, long: false, fds: 0, len: len as u32, id: 0 }
     }
 
     /// Tells whether a packet of standard error is last words; then gives the message in it.
@@ -140,7 +142,7 @@ impl LastWords {
     /// Reads what [`LastWords::strip`] gave.
     pub fn decode(message: &[u8]) -> Result<Last<'_>> {
         let (header, body) = message.split_first_chunk().ok_or_else(|| garbage("too short"))?;
-        if Header::decode(header)?.code != Self::CODE {
+        if Header::decode(header)? != Self::header(body.len()) {
             return Err(garbage("not last words"));
         }
         let mut fields = Fields::new(body);
@@ -151,6 +153,9 @@ impl LastWords {
 impl<'a> Message<'a> {
     /// The code of [`Message::Arg`], whose body may lie in a file that is made once for many.
     pub const ARG: u8 = 32;
+
+    /// The code of [`Message::Ready`], whose body a stream may bring later.
+    pub const READY: u8 = 48;
 
     fn code(&self) -> u8 {
         match self {
@@ -174,7 +179,7 @@ impl<'a> Message<'a> {
             Message::Execute(_) => 39,
             Message::Part(_) => 40,
             Message::Sandbox(_) => 41,
-            Message::Ready { .. } => 48,
+            Message::Ready { .. } => Self::READY,
         }
     }
 
@@ -229,6 +234,9 @@ impl<'a> Message<'a> {
 
     /// Reads the body that came with `header`, whole.
     pub fn decode(header: Header, body: &'a [u8]) -> Result<Message<'a>> {
+        if body.len() != header.len as usize {
+            return Err(garbage(format_args!("{} octets instead of {}", body.len(), header.len)));
+        }
         let mut fields = Fields::new(body);
         let message = match header.code {
             1 => Message::Connect,
@@ -241,7 +249,7 @@ impl<'a> Message<'a> {
             4 => Message::Spares { count: fields.u32()? },
             5 => Message::Exec,
             6 => Message::Begin,
-            16 => Message::Started { pid: fields.u32()?, spare: fields.u8()? != 0 },
+            16 => Message::Started { pid: fields.u32()?, spare: fields.flag()? },
             17 => Message::Refused { errno: fields.u32()? as i32, what: fields.rest() },
             18 => Message::Ended(Ended::decode(&mut fields)?),
             19 => Message::Retired,
@@ -250,12 +258,12 @@ impl<'a> Message<'a> {
             34 => Message::Call { function: fields.octets()?, args: all(&mut fields)? },
             35 => Message::Load { path: fields.rest() },
             36 => Message::Link,
-            37 => Message::Run { report: fields.u8()? != 0, entry: fields.rest() },
+            37 => Message::Run { report: fields.flag()?, entry: fields.rest() },
             38 => Message::Serve,
             39 => Message::Execute(Execute::decode(&mut fields)?),
             40 => Message::Part(fields.rest()),
             41 => Message::Sandbox(fields.rest()),
-            48 => Message::Ready { posture: fields.rest() },
+            Self::READY => Message::Ready { posture: fields.rest() },
             code => return Err(garbage(format_args!("unknown code {code}"))),
         };
         fields.end()?;

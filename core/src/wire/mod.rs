@@ -17,7 +17,7 @@
 //! | code | message | from → to | descriptors | body |
 //! |---|---|---|---|---|
 //! | 1 | `Connect` | app → template | a link | – |
-//! | 2 | `State` | app → template | the directory | environment, umask, locale |
+//! | 2 | `State` | app → template | the directory | umask, locale, environment |
 //! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it |
 //! | 4 | `Spares` | app → template | – | how many |
 //! | 5 | `Exec` | app → template | the process's socket | – |
@@ -46,6 +46,8 @@
 
 mod codec;
 mod execute;
+#[cfg(test)]
+pub(crate) mod golden;
 mod inbox;
 mod message;
 mod outbox;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-use super::{FDS_MAX, Header, Message, socket};
+use super::{FDS_MAX, HEADER, Header, Message, socket};
 use crate::{Error, Result};
 
 /// Messages that wait to be sent, in order.
@@ -124,12 +124,27 @@ impl Outbox {
                         self.parcels.pop_front();
                     }
                 }
+                // A socket smaller than the message: what is too long for it travels apart.
+                Err(Errno::MSGSIZE) if parcel.octets.len() > HEADER => parcel.lengthen()?,
                 // Full; or too many descriptors are under way for this user (unix(7)): both pass.
                 Err(Errno::AGAIN | Errno::TOOMANYREFS) => break,
                 Err(error) => return Err(error),
             }
         }
         Ok(total)
+    }
+}
+
+impl Parcel {
+    /// Puts the body of its one message into a file.
+    fn lengthen(&mut self) -> rustix::io::Result<()> {
+        let body = self.octets.split_off(HEADER);
+        let head = self.octets.first_chunk().and_then(|head| Header::decode(head).ok());
+        let header = head.ok_or(Errno::MSGSIZE)?;
+        let file = long_file(&body).map_err(|_| Errno::NOMEM)?;
+        self.fds.push(Arc::new(file));
+        self.octets = Header { long: true, fds: header.fds + 1, ..header }.encode().to_vec();
+        Ok(())
     }
 }
 
@@ -147,4 +162,31 @@ pub(crate) fn long_file(octets: &[u8]) -> Result<OwnedFd> {
     let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
     rustix::fs::fcntl_add_seals(&file, seals).map_err(|error| what(error.into()))?;
     Ok(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Inbox, State};
+    use super::*;
+    use rustix::net::sockopt;
+
+    /// A system may give sockets less room than a message takes.
+    #[test]
+    fn a_link_smaller_than_a_message() {
+        let (near, far) = socket::link_pair().unwrap();
+        sockopt::set_socket_send_buffer_size(&near, 1).unwrap();
+        let environment = vec![b'x'; 20_000];
+        let state = State { umask: 0, locale: b"C", environment: &environment };
+        let mut outbox = Outbox::for_link();
+        outbox.push(&Message::State(state), 7, vec![Arc::new(far.try_clone().unwrap())]).unwrap();
+        outbox.push(&Message::Retired, 8, Vec::new()).unwrap();
+        outbox.flush(&near).unwrap();
+        assert!(outbox.is_empty());
+        let (mut inbox, mut fds) = (Inbox::default(), Vec::new());
+        let (header, body) = inbox.receive(&far, &mut fds).unwrap().unwrap();
+        assert_eq!((header.id, fds.len()), (7, 1));
+        assert_eq!(Message::decode(header, body).unwrap(), Message::State(state));
+        let (header, body) = inbox.receive(&far, &mut Vec::new()).unwrap().unwrap();
+        assert_eq!(Message::decode(header, body).unwrap(), Message::Retired);
+    }
 }

@@ -10,7 +10,7 @@ use rustix::net::{
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 
-use super::{FDS_MAX, Header};
+use super::{FDS_MAX, HEADER, Header};
 use crate::{Error, ErrorKind, Result};
 
 /// Makes a link's two ends: message boundaries kept, close-on-exec.
@@ -104,6 +104,20 @@ pub(super) fn receive_parts(
 pub(crate) fn receive_octets(socket: impl AsFd, buffer: &mut [u8]) -> rustix::io::Result<usize> {
     let received = receive(socket, buffer, &mut Vec::new(), RecvFlags::DONTWAIT)?;
     Ok(received.octets)
+}
+
+/// Receives one message of a stream without waiting, and nothing of what lies behind it.
+///
+/// What is no message is given as far as its header goes; one that has come in part is `EAGAIN`.
+pub(crate) fn receive_one(socket: impl AsFd, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+    let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
+    let there = receive(&socket, buffer, &mut Vec::new(), flags)?.octets;
+    let header = buffer[..there].first_chunk().and_then(|head| Header::decode(head).ok());
+    let len = header.map_or(HEADER, |header| HEADER + header.inline()).min(buffer.len());
+    if header.is_some() && there < len {
+        return Err(rustix::io::Errno::AGAIN);
+    }
+    receive_octets(socket, &mut buffer[..len])
 }
 
 /// Reads a body that lies in a file.
