@@ -9,10 +9,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tine::Queue;
 
+pub mod confined;
 pub mod conformance;
 pub mod native;
 pub mod processes;
 pub mod runner;
+pub mod scene;
 pub mod servers;
 pub mod spawned;
 pub mod told;

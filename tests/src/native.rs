@@ -170,3 +170,139 @@ pub fn fork(child: impl FnOnce()) -> u32 {
     assert!(pid > 0, "fork");
     pid.cast_unsigned()
 }
+
+/// Waits for a child: its status as waitpid(2) has it, and the most memory it had, in KiB.
+///
+/// # Panics
+/// When it is no child.
+pub fn wait(pid: u32) -> (i32, u64) {
+    let mut status = 0;
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both pointers are to values of this frame; a zeroed rusage is valid.
+    let (answer, usage) = unsafe {
+        let answer = libc::wait4(pid.cast_signed(), &mut status, 0, usage.as_mut_ptr());
+        (answer, usage.assume_init())
+    };
+    assert_eq!(answer, pid.cast_signed(), "wait4");
+    (status, usage.ru_maxrss.cast_unsigned())
+}
+
+/// Turns root into an ordinary user for good, as `setpriv --reuid --regid --clear-groups` does.
+///
+/// # Panics
+/// When this is not root.
+pub fn become_user(id: u32) {
+    // SAFETY: see the top. A process that changes its user is not dumpable until it says so; a program
+    // that was started by the user is.
+    unsafe {
+        assert_eq!(libc::setgroups(0, std::ptr::null()), 0, "setgroups");
+        assert_eq!(libc::setresgid(id, id, id), 0, "setresgid");
+        assert_eq!(libc::setresuid(id, id, id), 0, "setresuid");
+        assert_eq!(libc::prctl(libc::PR_SET_DUMPABLE, 1), 0, "prctl");
+    }
+}
+
+/// An argument of a system call.
+#[derive(Debug)]
+pub enum Arg<'a> {
+    /// A number, descriptor, set of flags or address that is none.
+    Number(i64),
+    /// A name.
+    Name(&'a CStr),
+    /// A structure or buffer.
+    Room(&'a mut [u8]),
+}
+
+macro_rules! numbers {
+    ($($of:ty)*) => { $(impl From<$of> for Arg<'_> {
+        fn from(number: $of) -> Self {
+            Arg::Number(number as i64)
+        }
+    })* };
+}
+numbers!(i32 u32 i64 u64 usize);
+
+impl<'a> From<&'a CStr> for Arg<'a> {
+    fn from(name: &'a CStr) -> Self {
+        Arg::Name(name)
+    }
+}
+
+impl<'a> From<&'a mut [u8]> for Arg<'a> {
+    fn from(room: &'a mut [u8]) -> Self {
+        Arg::Room(room)
+    }
+}
+
+/// Makes a system call by number, as hostile code would; the answer is the call's or `-errno`.
+///
+/// For processes that are thrown away: what a call that should have been refused does to this one's
+/// memory is the finding, not a fault.
+pub fn call(number: i64, args: &mut [Arg<'_>]) -> i64 {
+    let mut words = [0; 6];
+    for (word, arg) in words.iter_mut().zip(args) {
+        *word = match arg {
+            Arg::Number(number) => *number,
+            Arg::Name(name) => name.as_ptr() as i64,
+            Arg::Room(room) => room.as_mut_ptr() as i64,
+        };
+    }
+    let [a, b, c, d, e, f] = words;
+    // SAFETY: pointers are to what the arguments borrow; see above for calls that write past it.
+    match unsafe { libc::syscall(number, a, b, c, d, e, f) } {
+        -1 => -i64::from(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)),
+        answer => answer,
+    }
+}
+
+/// Makes a system call: the number, then arguments of any kind that [`Arg`] is from.
+#[macro_export]
+macro_rules! call {
+    ($number:expr $(, $arg:expr)* $(,)?) => {
+        $crate::native::call($number, &mut [$($crate::native::Arg::from($arg)),*])
+    };
+}
+
+/// Makes a system call of the 32-bit architecture that this one can run, with a name as its argument;
+/// pretends to be refused where there is none.
+#[cfg(target_arch = "x86_64")]
+pub fn call_by_old_gate(number: i32, name: &CStr) -> i64 {
+    let mut answer = i64::from(number);
+    // SAFETY: the kernel sees the low half of the address, in which it finds nothing or something else
+    // of this process to read; it restores all registers but the answer's and, on some kernels, r8 to r11.
+    unsafe {
+        std::arch::asm!(
+            "xchg rbx, {name}", "int 0x80", "xchg rbx, {name}",
+            name = inout(reg) name.as_ptr() => _,
+            inout("rax") answer,
+            in("rcx") 0, in("rdx") 0,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    i64::from(answer as i32)
+}
+
+/// There is no such architecture beside this one.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn call_by_old_gate(_: i32, _: &CStr) -> i64 {
+    -i64::from(libc::EFAULT)
+}
+
+/// Maps the first `len` octets of a file, shared and for reading, and gives the one at `at`.
+///
+/// # Panics
+/// When it cannot be mapped.
+pub fn mapped_octet(file: &std::fs::File, len: usize, at: usize) -> u8 {
+    use std::os::fd::AsRawFd as _;
+    assert!(at < len, "inside");
+    // SAFETY: a new mapping, which is given back before anyone else knows of it; `at` lies in it, and
+    // the file is as long.
+    unsafe {
+        let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED);
+        let start = libc::mmap(std::ptr::null_mut(), len, read, shared, file.as_raw_fd(), 0);
+        assert_ne!(start, libc::MAP_FAILED, "mmap");
+        let octet = *start.cast::<u8>().add(at);
+        libc::munmap(start, len);
+        octet
+    }
+}

@@ -45,7 +45,7 @@ impl Sandbox {
     /// Confines this process, for good: no rung can be climbed down again.
     ///
     /// For a process with one thread; with several, what the kernel does for one thread only is told as
-    /// partly. It takes a few dozen system calls (`make bench BENCH=pool`, case `sandbox`), never panics
+    /// partly. It takes a few dozen system calls (`make bench BENCH=sandbox`), never panics
     /// and never fails: a rung that cannot be had is missing in the posture, with the reason.
     ///
     /// It may be applied more than once, to a template and then to its workers: each time adds.

@@ -180,7 +180,7 @@ impl Sandbox {
     }
 
     /// Moves into namespaces without network. In no preset: it costs more than all other rungs together
-    /// (`make bench BENCH=pool`, case `sandbox`), is refused inside flatpak and on many systems, and
+    /// (`make bench BENCH=sandbox`), is refused inside flatpak and on many systems, and
     /// keeps nothing from a worker that [`no_network`](Sandbox::no_network) with seccomp would let it do.
     pub fn namespaces(self) -> Self {
         self.with(Rung::Namespaces)

@@ -24,11 +24,11 @@ impl Posture {
         limit_rungs(&limits, &mut posture);
         let score = read("oom_score_adj")?;
         posture.push(Rung::OomFirst, full_if(score.trim() == "1000"), "");
-        let directory = format!("/proc/{pid}");
-        let owner = fs::metadata(&directory)
-            .map_err(|error| Error::system(format!("look at {directory}"), error))?
+        let path = format!("/proc/{pid}/status");
+        let owner = fs::metadata(&path)
+            .map_err(|error| Error::system(format!("look at {path}"), error))?
             .uid();
-        // Files in /proc belong to the process's user while it is dumpable, to root otherwise.
+        // It is the process's user while that is dumpable, root otherwise; the folder's always is the user.
         match field(&status, "Uid").and_then(|ids| ids.split_whitespace().nth(1)) {
             Some(user) if user != "0" => {
                 posture.push(Rung::Undumpable, full_if(owner.to_string() != user), "");

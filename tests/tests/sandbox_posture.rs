@@ -1,0 +1,182 @@
+//! B8: what a sandbox tells of itself is true, on kernels that have and that lack the rungs.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::sync::mpsc;
+
+use tine::{ErrorKind, Hold, Posture, Rung, Sandbox};
+use tine_tests::confined::{self, Lacking};
+
+fn main() {
+    for (name, test) in [
+        ("a_process_from_outside_is_as_it_said", from_outside as fn()),
+        ("an_unconfined_process_from_outside", unconfined),
+        ("a_process_that_is_not_there", not_there),
+        ("without_landlock", without_landlock),
+        ("without_seccomp", without_seccomp),
+        ("where_everything_is_refused_the_worker_works", everything_refused),
+        ("a_minimum_names_the_rung_and_why", minimum),
+        ("what_holds_for_one_thread_only_is_partly", threads),
+        ("namespaces_have_no_network_or_say_why", namespaces),
+        ("rungs_taken_off_are_not_climbed", taken_off),
+    ] {
+        confined::as_each_user(test);
+        println!("test {name} ... ok");
+    }
+}
+
+fn is_root() -> bool {
+    rustix::process::getuid().is_root()
+}
+
+fn from_outside() {
+    let sandbox = Sandbox::decoder();
+    let started = confined::start(Some(&sandbox), &Lacking::nothing(), |mut socket| {
+        socket.read_exact(&mut [0]).expect("to be let go");
+    });
+    let said = started.posture().clone();
+    let seen = Posture::of(started.pid).unwrap();
+    println!("{said}");
+    for (rung, hold, _) in seen.rungs() {
+        // The limit is seen, and that it does not count for root is not.
+        let expected = if rung == Rung::Processes { Hold::Full } else { said.hold(rung) };
+        assert_eq!(hold, expected, "{rung}: said\n{said}\nseen\n{seen}");
+    }
+    assert_eq!(seen.rungs().count(), if is_root() { 10 } else { 11 }, "{seen}");
+    for rung in [Rung::NoNewPrivs, Rung::Seccomp, Rung::Memory, Rung::OomFirst, Rung::Cpu] {
+        assert_eq!(seen.hold(rung), Hold::Full, "{seen}");
+    }
+    (&started.socket).write_all(b"x").unwrap();
+    assert!(started.end().status.success());
+}
+
+fn unconfined() {
+    let started = confined::start(None, &Lacking::nothing(), |mut socket| {
+        socket.read_exact(&mut [0]).expect("to be let go");
+    });
+    let seen = Posture::of(started.pid).unwrap();
+    let rungs = [Rung::OomFirst, Rung::NoNewPrivs, Rung::Seccomp, Rung::Memory, Rung::Cpu];
+    for rung in rungs.into_iter().chain((!is_root()).then_some(Rung::Undumpable)) {
+        assert_eq!(seen.hold(rung), Hold::Missing, "{seen}");
+    }
+    (&started.socket).write_all(b"x").unwrap();
+    started.end();
+}
+
+fn not_there() {
+    // Process ids end at 2²².
+    let error = Posture::of(1 << 23).unwrap_err();
+    assert_eq!(error.io().unwrap().kind(), std::io::ErrorKind::NotFound, "{error}");
+}
+
+fn posture(lacking: &Lacking) -> Posture {
+    let ended = confined::run(&Sandbox::decoder(), lacking, |_| ());
+    assert!(ended.status.success(), "{ended:?}");
+    ended.posture
+}
+
+const LANDLOCK: [Rung; 3] = [Rung::Files, Rung::Network, Rung::Scopes];
+
+fn without_landlock() {
+    let (bare, posture) = (posture(&Lacking::nothing()), posture(&Lacking::landlock()));
+    for (rung, hold, detail) in posture.rungs() {
+        if LANDLOCK.contains(&rung) {
+            assert_eq!(hold, Hold::Missing, "{posture}");
+            assert!(detail.contains("no Landlock"), "{posture}");
+        } else {
+            assert_eq!(hold, bare.hold(rung), "{posture}");
+        }
+    }
+}
+
+fn without_seccomp() {
+    let (bare, posture) = (posture(&Lacking::nothing()), posture(&Lacking::seccomp()));
+    for (rung, hold, detail) in posture.rungs() {
+        if rung == Rung::Seccomp {
+            assert_eq!(hold, Hold::Missing, "{posture}");
+            assert!(detail.contains("Operation not permitted"), "{posture}");
+        } else {
+            assert_eq!(hold, bare.hold(rung), "{posture}");
+        }
+    }
+}
+
+fn everything_refused() {
+    for (errno, reason) in
+        [(libc::EPERM, "Operation not permitted"), (libc::ENOSYS, "Function not implemented")]
+    {
+        let lacking = Lacking::everything(errno);
+        let ended = confined::run(&Sandbox::decoder().namespaces(), &lacking, |mut socket| {
+            socket.write_all(b"it works").expect("write");
+        });
+        assert_eq!(ended.answer, b"it works");
+        for (rung, hold, detail) in ended.posture.rungs() {
+            assert_eq!(hold, Hold::Missing, "{rung}");
+            let named = detail.contains(reason) || LANDLOCK.contains(&rung);
+            assert!(named, "{rung} with {reason}: {detail}");
+        }
+        assert_eq!(ended.posture.rungs().count(), Rung::ALL.len());
+    }
+}
+
+fn minimum() {
+    let sandbox = Sandbox::decoder().require(Rung::Seccomp, Hold::Full);
+    sandbox.check(&posture(&Lacking::nothing())).unwrap();
+    let error = sandbox.check(&posture(&Lacking::seccomp())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Sandbox);
+    let text = error.to_string();
+    assert!(text.starts_with("sandbox: seccomp is missing: Operation not permitted"), "{text}");
+}
+
+fn threads() {
+    let ended = confined::run_free(|mut socket| {
+        let (go, wait) = mpsc::channel();
+        let other = std::thread::spawn(move || {
+            wait.recv().expect("the sandbox is on");
+            File::open("/etc/passwd").map(drop).map_err(|error| error.raw_os_error())
+        });
+        let posture = Sandbox::decoder().threads().apply();
+        go.send(()).expect("it waits");
+        // The filter, which is on all threads, refuses with EPERM and Landlock would with EACCES.
+        assert_eq!(other.join().expect("no panic"), Err(Some(libc::EPERM)));
+        socket.write_all(&posture.encode()).expect("write");
+    });
+    let posture = Posture::decode(&ended.answer).unwrap();
+    assert_eq!(posture.hold(Rung::Capabilities), Hold::Partly, "{posture}");
+    assert_eq!(posture.hold(Rung::NoNewPrivs), Hold::Full, "{posture}");
+    assert_eq!(posture.detail(Rung::Capabilities), Some("for one of the 2 threads"));
+}
+
+fn namespaces() {
+    let sandbox = Sandbox::new().namespaces();
+    let ended = confined::run(&sandbox, &Lacking::nothing(), |mut socket| {
+        let network = fs::read_to_string("/proc/self/net/dev").expect("interfaces");
+        // Two lines of headings; then `lo`, which is down.
+        socket.write_all(&[network.lines().count() as u8 - 2]).expect("write");
+        let up = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| std::net::TcpStream::connect(listener.local_addr()?));
+        assert!(up.is_err(), "not even lo");
+    });
+    match ended.posture.hold(Rung::Namespaces) {
+        Hold::Full => {
+            assert!(ended.status.success(), "{ended:?}");
+            assert_eq!(ended.answer, [1]);
+        }
+        _ => assert!(ended.posture.detail(Rung::Namespaces).is_some(), "{}", ended.posture),
+    }
+}
+
+fn taken_off() {
+    let none = Rung::ALL.into_iter().fold(Sandbox::decoder(), Sandbox::without);
+    let ended = confined::run(&none, &Lacking::nothing(), |_| {
+        File::open("/etc/passwd").expect("a file");
+    });
+    assert!(ended.status.success(), "{ended:?}");
+    assert_eq!(ended.posture, Posture::default());
+    // Seccomp rests on it.
+    let filter = Rung::ALL.into_iter().filter(|rung| *rung != Rung::Seccomp);
+    let filter = filter.fold(Sandbox::decoder(), Sandbox::without);
+    let posture = confined::run(&filter, &Lacking::nothing(), |_| ()).posture;
+    let rungs: Vec<_> = posture.rungs().map(|(rung, ..)| rung).collect();
+    assert_eq!(rungs, [Rung::NoNewPrivs, Rung::Seccomp]);
+}
