@@ -19,6 +19,7 @@ use rustix::process::Signal;
 use super::link::{Link, Snapshot};
 use super::recipe::{Recipe, Then};
 use super::{Exit, Template};
+use crate::sys::stamp::stamp;
 use crate::wire::{HEADER, Header, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
 
@@ -35,6 +36,8 @@ pub(super) enum Stage {
 }
 
 pub(super) struct Job {
+    /// Of the process that it belongs to ([`stamp`]).
+    stamp: u32,
     entry: String,
     recipe: RefCell<Option<Asking>>,
     stage: Cell<Stage>,
@@ -69,6 +72,7 @@ struct Asking {
 impl Job {
     pub fn new(template: Template, recipe: Recipe, on_run: OnRun) -> Rc<Job> {
         Rc::new(Job {
+            stamp: stamp(),
             entry: recipe.entry().into(),
             reports: recipe.reports(),
             executes: matches!(recipe.then, Then::Execute(_)),
@@ -252,17 +256,17 @@ impl Job {
         crate::queue().post(move || job.fail(error));
     }
 
-    /// Tells the end.
-    pub fn ended(&self, exit: Exit) {
+    /// Tells the end. Each callback is posted, so that a panic in one keeps nothing from another.
+    pub fn ended(self: &Rc<Self>, exit: Exit) {
         drop((self.watcher.take(), self.recipe.take()));
         if self.on_run.borrow().is_some() {
-            self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
+            self.fail_later(Error::new(ErrorKind::NoProcess, exit.to_string()));
         }
         self.stage.set(Stage::Over);
         self.pidfd.take();
-        let _ = self.exit.set(exit.clone());
+        let _ = self.exit.set(exit);
         for callback in self.on_exit.take() {
-            callback(exit.clone());
+            self.on_exit(callback);
         }
     }
 
@@ -329,7 +333,7 @@ impl Job {
         }
     }
 
-    fn lost(&self) {
+    fn lost(self: &Rc<Self>) {
         let pid = self.pid.get().unwrap_or(0);
         self.ended(Exit::with_template(&self.entry, pid));
     }
@@ -347,6 +351,10 @@ impl Job {
     pub fn kill(&self, signal: i32) -> Result<()> {
         let known = Signal::from_named_raw(signal)
             .ok_or_else(|| Error::new(ErrorKind::Misuse, format!("there is no signal {signal}")))?;
+        if stamp() != self.stamp {
+            let message = format!("the worker for {} is one of another process", self.entry);
+            return Err(Error::new(ErrorKind::WrongProcess, message));
+        }
         match self.stage.get() {
             Stage::Waiting | Stage::Asked => self.signal.set(Some(known)),
             Stage::Started | Stage::Running => self.send(known)?,
