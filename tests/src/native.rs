@@ -170,3 +170,14 @@ pub fn fork(child: impl FnOnce()) -> u32 {
     assert!(pid > 0, "fork");
     pid.cast_unsigned()
 }
+
+/// Waits for a child of [`fork`].
+///
+/// # Panics
+/// When it is not one.
+pub fn reap(pid: u32) {
+    let mut status = 0;
+    // SAFETY: the pointer is to a value of this frame.
+    let reaped = unsafe { libc::waitpid(pid.cast_signed(), &mut status, 0) };
+    assert_eq!(reaped, pid.cast_signed(), "waitpid");
+}
