@@ -306,3 +306,14 @@ pub fn mapped_octet(file: &std::fs::File, len: usize, at: usize) -> u8 {
         octet
     }
 }
+
+/// Waits for a child of [`fork`].
+///
+/// # Panics
+/// When it is not one.
+pub fn reap(pid: u32) {
+    let mut status = 0;
+    // SAFETY: the pointer is to a value of this frame.
+    let reaped = unsafe { libc::waitpid(pid.cast_signed(), &mut status, 0) };
+    assert_eq!(reaped, pid.cast_signed(), "waitpid");
+}

@@ -20,6 +20,7 @@ use super::link::{Link, Snapshot};
 use super::recipe::{Recipe, Then};
 use super::said::Said;
 use super::{Exit, Template};
+use crate::sys::stamp::stamp;
 use crate::wire::{Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
 
@@ -36,6 +37,8 @@ pub(super) enum Stage {
 }
 
 pub(super) struct Job {
+    /// Of the process that it belongs to ([`stamp`]).
+    stamp: u32,
     entry: String,
     recipe: RefCell<Option<Asking>>,
     stage: Cell<Stage>,
@@ -72,6 +75,7 @@ struct Asking {
 impl Job {
     pub fn new(template: Template, recipe: Recipe, on_run: OnRun) -> Rc<Job> {
         Rc::new(Job {
+            stamp: stamp(),
             entry: recipe.entry().into(),
             reports: recipe.reports(),
             executes: matches!(recipe.then, Then::Execute(_)),
@@ -251,22 +255,22 @@ impl Job {
         crate::queue().post(move || job.fail(error));
     }
 
-    /// Tells the end.
-    pub fn ended(&self, exit: Exit) {
+    /// Tells the end. Each callback is posted, so that a panic in one keeps nothing from another.
+    pub fn ended(self: &Rc<Self>, exit: Exit) {
         drop((self.watcher.take(), self.end.take(), self.recipe.take()));
-        self.settle(&exit);
-        self.stage.set(Stage::Over);
         self.pidfd.take();
-        let _ = self.exit.set(exit.clone());
+        let (job, told) = (Rc::clone(self), exit.clone());
+        crate::queue().post(move || job.settle(&told));
+        let _ = self.exit.set(exit);
         for callback in self.on_exit.take() {
-            callback(exit.clone());
+            self.on_exit(callback);
         }
     }
 
     /// Runs `run`'s callback if it has not run yet: a process may have been ready, and ended, in one turn.
     fn settle(&self, exit: &Exit) {
         if self.on_run.borrow().is_none() {
-            return;
+            return self.stage.set(Stage::Over);
         }
         let unheard = self.reports && self.orders.borrow().is_empty() && exit.may_have_begun();
         match if unheard { self.listen() } else { Said::End } {
@@ -277,6 +281,7 @@ impl Job {
         if self.on_run.borrow().is_some() {
             self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
         }
+        self.stage.set(Stage::Over);
     }
 
     /// The template is gone, and takes the process along, if there is one. Settles the job, or asks again.
@@ -342,7 +347,7 @@ impl Job {
         }
     }
 
-    fn lost(&self) {
+    fn lost(self: &Rc<Self>) {
         let pid = self.pid.get().unwrap_or(0);
         self.ended(Exit::with_template(&self.entry, pid));
     }
@@ -360,6 +365,10 @@ impl Job {
     pub fn kill(&self, signal: i32) -> Result<()> {
         let known = Signal::from_named_raw(signal)
             .ok_or_else(|| Error::new(ErrorKind::Misuse, format!("there is no signal {signal}")))?;
+        if stamp() != self.stamp {
+            let message = format!("the worker for {} is one of another process", self.entry);
+            return Err(Error::new(ErrorKind::WrongProcess, message));
+        }
         match self.stage.get() {
             Stage::Waiting | Stage::Asked => self.signal.set(Some(known)),
             Stage::Started | Stage::Running => self.send(known)?,

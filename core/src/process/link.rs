@@ -261,7 +261,7 @@ impl Link {
                 let job = self.jobs.borrow_mut().remove(&id);
                 self.answered();
                 if let Some(job) = job {
-                    job.fail(refused(errno, what));
+                    job.fail_later(refused(errno, what));
                 }
                 self.close_if_done();
             }
