@@ -32,7 +32,7 @@ struct Limit(Rlimit);
 impl Limit {
     fn to(current: u64) -> Limit {
         let before = getrlimit(Resource::Nofile);
-        setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..before.clone() })
+        setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..before })
             .expect("lower is allowed");
         Limit(before)
     }
@@ -49,7 +49,7 @@ impl Limit {
 
 impl Drop for Limit {
     fn drop(&mut self) {
-        setrlimit(Resource::Nofile, self.0.clone()).expect("back to where it was");
+        setrlimit(Resource::Nofile, self.0).expect("back to where it was");
     }
 }
 

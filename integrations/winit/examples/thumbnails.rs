@@ -51,12 +51,12 @@ fn draw(mut worker: Worker) -> tine::Result<()> {
 
 /// How fast a point leaves the circle of radius 2, as a colour.
 fn pixel(mut x: f32, mut y: f32, real: f32, imaginary: f32) -> u32 {
-    let mut steps = 0;
+    let mut steps = 0u8;
     while x * x + y * y < 4.0 && steps < 255 {
         (x, y) = (x * x - y * y + real, 2.0 * x * y + imaginary);
         steps += 1;
     }
-    steps << 16 | (steps * 5 & 255) << 8 | (steps * 11 & 255)
+    u32::from_be_bytes([0, steps, steps.wrapping_mul(5), steps.wrapping_mul(11)])
 }
 
 type Drawn = (usize, Vec<u32>);
