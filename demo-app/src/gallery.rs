@@ -77,9 +77,8 @@ impl Gallery {
 
     /// Says which places of the list are in view, and which are near.
     pub fn set_view(&self, in_view: Range<u32>, near: Range<u32>) {
-        if self.imp().view.replace((in_view.clone(), near.clone())) != (in_view, near) {
-            self.imp().pump();
-        }
+        self.imp().view.replace((in_view, near));
+        self.imp().pump();
     }
 
     /// Calls `show` with the thumbnail of a picture, as far as it is known.

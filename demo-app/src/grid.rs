@@ -105,11 +105,17 @@ impl Grid {
 
     /// Selects a place, shows it, and gives it the keyboard.
     pub fn select(&self, place: u32) {
-        let scroll =
-            self.imp().view.activate_action("list.scroll-to-item", Some(&place.to_variant()));
+        let view = &self.imp().view;
+        let scroll = view.activate_action("list.scroll-to-item", Some(&place.to_variant()));
         debug_assert!(scroll.is_ok(), "GtkGridView has the action since 4.0");
         if let Some(selection) = self.selection() {
             selection.set_selected(place);
+        }
+        // The list's own widget around the tile has the focus; GTK before 4.12 has no other way.
+        let id = self.imp().gallery.get().and_then(|gallery| gallery.list().id(place));
+        let tile = id.and_then(|id| self.imp().tiles.borrow().get(&id).cloned());
+        if let Some(cell) = tile.and_then(|tile| tile.parent()) {
+            cell.grab_focus();
         }
     }
 
@@ -118,16 +124,16 @@ impl Grid {
         self.imp().view.connect_activate(move |_, place| act(place));
     }
 
-    /// Whether all tiles in view have their thumbnail, or a reason.
+    /// Whether all tiles in view have their thumbnail, or a reason. What one lacks is asked for: it may
+    /// have been made and given up before its tile was there.
     pub fn is_settled(&self) -> bool {
-        let (Some(gallery), tiles) = (self.imp().gallery.get(), self.imp().tiles.borrow()) else {
-            return false;
-        };
+        let Some(gallery) = self.imp().gallery.get() else { return false };
+        self.tell_view();
         let list = gallery.list();
-        self.in_view().filter_map(|place| list.id(place)).all(|id| {
-            // A tile that is not there yet will be asked for by the view.
-            tiles.get(&id).is_some_and(Tile::is_settled)
-        })
+        let tiles = self.imp().tiles.borrow();
+        let in_view = self.in_view().filter_map(|place| list.id(place));
+        let mut lacking = in_view.filter_map(|id| tiles.get(&id)).filter(|tile| !tile.is_settled());
+        !tiles.is_empty() && lacking.next().is_none()
     }
 
     fn selection(&self) -> Option<gtk4::SingleSelection> {
@@ -136,13 +142,13 @@ impl Grid {
 
     /// Shows another list, with the same picture selected.
     fn set_list(&self, list: &crate::picture_list::PictureList) {
-        let before = self.selection().and_then(|selection| selection.selected_item());
-        let id = before.and_downcast::<PictureItem>().map(|item| item.id());
+        // The first place is selected anyway: nobody has moved away from it.
+        let before = self.selection().filter(|selection| selection.selected() > 0);
+        let item = before.and_then(|selection| selection.selected_item());
+        let id = item.and_downcast::<PictureItem>().map(|item| item.id());
         let selection = gtk4::SingleSelection::new(Some(list.clone()));
         self.imp().view.set_model(Some(&selection));
-        if let Some(place) = id.and_then(|id| list.position(id))
-            && place > 0
-        {
+        if let Some(place) = id.and_then(|id| list.position(id)) {
             self.select(place);
         }
     }
@@ -221,10 +227,12 @@ impl Grid {
         let view = self.imp().view.get();
         if view.max_columns() != columns {
             // Not while sizes are being given out.
+            let this = self.clone();
             glib::idle_add_local_once(move || {
                 view.set_min_columns(1);
                 view.set_max_columns(columns);
                 view.set_min_columns(columns);
+                this.tell_view();
             });
         }
     }

@@ -232,11 +232,11 @@ impl Window {
         }
         imp.picture.clear();
         imp.stack.set_visible_child(&*imp.grid);
+        imp.grid.grab_focus();
         let list = imp.gallery.get().map(Gallery::list);
         if let Some(place) = list.and_then(|list| list.position(imp.picture.id())) {
             imp.grid.select(place);
         }
-        imp.grid.grab_focus();
     }
 
     /// Brings heading and progress up to date.
