@@ -186,7 +186,7 @@ impl Link {
         let id = self.next_id.replace(self.next_id.get() + 1);
         self.jobs.borrow_mut().insert(id, Rc::clone(job));
         let message = if fresh { Message::Exec } else { Message::Fork { waiting } };
-        self.outbox.borrow_mut().push(&message, id, vec![Arc::new(far)])
+        self.outbox.borrow_mut().send(&*self.socket, &message, id, Some(far))
     }
 
     fn tell_state(&self, state: &Rc<Snapshot>) -> Result<()> {

@@ -1,4 +1,7 @@
 //! Flow 2: a fresh process reads its orders, up to `Run`.
+//!
+//! What few processes are ordered is cold, and so kept out of the frames of those that only run: each page of
+//! stack that a process touches is its own.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -70,16 +73,9 @@ impl Orders {
                     body.fds.into_iter().for_each(|fd| self.items.push(Item::Fd(fd)));
                 }
                 Message::Link => self.link = body.fds.pop(),
-                Message::Call { function, args } => {
-                    let args = args.into_iter().map(<[u8]>::to_vec).collect();
-                    prepare::call(function, &mut self.items, args)
-                        .map_err(|text| self.unprepared(text))?;
-                    exit_at_once();
-                }
+                Message::Call { function, args } => self.call(function, &args)?,
                 Message::Load { path } => {
-                    let file = body.fds.pop().ok_or_else(cut_off)?;
-                    prepare::load(path, &file).map_err(|text| self.unprepared(text))?;
-                    exit_at_once();
+                    self.load(path, &body.fds.pop().ok_or_else(cut_off)?)?;
                 }
                 Message::Run { report, entry } => {
                     let before = body.octets.len() - entry.len();
@@ -103,7 +99,23 @@ impl Orders {
         }
     }
 
+    #[cold]
+    fn call(&mut self, function: &[u8], args: &[&[u8]]) -> Result<(), Stopped> {
+        let args = args.iter().map(|arg| arg.to_vec()).collect();
+        prepare::call(function, &mut self.items, args).map_err(|text| self.unprepared(text))?;
+        exit_at_once();
+        Ok(())
+    }
+
+    #[cold]
+    fn load(&mut self, path: &[u8], file: &OwnedFd) -> Result<(), Stopped> {
+        prepare::load(path, file).map_err(|text| self.unprepared(text))?;
+        exit_at_once();
+        Ok(())
+    }
+
     /// A process that was to serve says over its link why it does not; others have only last words.
+    #[cold]
     fn unprepared(&self, text: String) -> Stopped {
         if let Some(link) = &self.link {
             let refused = Message::Refused { errno: 0, what: text.as_bytes() };
@@ -115,7 +127,11 @@ impl Orders {
 
     /// Puts the sandbox on, if there is one; gives its posture in octets.
     fn confine(&mut self) -> Result<Vec<u8>, Stopped> {
-        let Some(sandbox) = self.items.sandbox.take() else { return Ok(Vec::new()) };
+        self.items.sandbox.take().map_or_else(|| Ok(Vec::new()), |sandbox| self.put_on(&sandbox))
+    }
+
+    #[cold]
+    fn put_on(&self, sandbox: &Sandbox) -> Result<Vec<u8>, Stopped> {
         let posture = sandbox.apply();
         sandbox.check(&posture).map_err(|error| self.unprepared(error.to_string()))?;
         Ok(posture.encode())

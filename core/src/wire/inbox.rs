@@ -1,6 +1,5 @@
 //! Flow 2: room for the message that a link gives next.
 
-use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::RecvFlags;
@@ -9,16 +8,16 @@ use super::socket::{self, Received};
 use super::{BODY_MAX, HEADER, Header};
 use crate::Result;
 
-/// Octets of a message that fit the first part.
+/// Octets of a message that is short.
 const SHORT: usize = 128;
 
 /// Takes messages off a link, one at a time.
 ///
-/// Most are short, and leave the large part untouched: each page that a template writes to is one that the
-/// next fork shares and that the next write has to copy.
+/// Most are short, and a long one takes no more room than it needs: each page that a template writes to is
+/// one that the next fork shares and that the next write has to copy.
 pub(crate) struct Inbox {
     short: [u8; SHORT],
-    /// Made on first need.
+    /// Of a longer one.
     large: Vec<u8>,
 }
 
@@ -57,14 +56,14 @@ impl Inbox {
     }
 
     fn fill(&mut self, link: impl AsFd, fds: &mut Vec<OwnedFd>) -> rustix::io::Result<Received> {
-        self.large.resize(HEADER + BODY_MAX, 0);
-        let Inbox { short, large } = self;
-        let mut parts = [IoSliceMut::new(short), IoSliceMut::new(&mut large[SHORT..])];
-        let received = socket::receive_parts(link, &mut parts, fds, RecvFlags::DONTWAIT)?;
-        if received.octets > SHORT {
-            large[..SHORT].copy_from_slice(short);
+        // How long it is (recv(2)); no part of it is taken yet.
+        let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
+        let (_, len) = rustix::io::retry_on_intr(|| rustix::net::recv(&link, &mut [0; 1], flags))?;
+        if len <= SHORT {
+            return socket::receive(link, &mut self.short, fds, RecvFlags::DONTWAIT);
         }
-        Ok(received)
+        self.large.resize(len.min(HEADER + BODY_MAX), 0);
+        socket::receive(link, &mut self.large, fds, RecvFlags::DONTWAIT)
     }
 
     /// The message, in one piece.

@@ -54,11 +54,10 @@ impl Outbox {
 
     /// Sends a message now, if none waits before it and the socket takes it; else appends it.
     ///
-    /// Only for a link, whose packets are taken whole. Nothing is kept of what is sent, so that a template
-    /// writes to few of its pages.
+    /// Only for a link, whose packets are taken whole. Nothing is kept of what is sent.
     ///
     /// # Errors
-    /// The kernel's, but for a full socket; and as [`Outbox::push`].
+    /// As [`Outbox::push`].
     pub fn send(
         &mut self,
         socket: impl AsFd,
@@ -76,13 +75,11 @@ impl Outbox {
         let fds = fd.iter().chain(&file);
         let count = borrowed.iter_mut().zip(fds).map(|(place, fd)| *place = fd.as_fd()).count();
         match socket::send(&socket, &octets, &borrowed[..count]) {
-            Ok(_) => Ok(()),
-            Err(Errno::AGAIN | Errno::TOOMANYREFS) => {
-                self.append(octets, fd.into_iter().chain(file).map(Arc::new).collect());
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+            Ok(_) => (),
+            // If the reason is more than a full socket, the next flush meets it again.
+            Err(_) => self.append(octets, fd.into_iter().chain(file).map(Arc::new).collect()),
         }
+        Ok(())
     }
 
     /// Appends a message whose long body lies in a file already, so that copies share it.

@@ -66,31 +66,22 @@ pub(crate) struct Received {
 }
 
 /// Receives what one call gives; descriptors are appended to `fds`, close-on-exec.
+///
+/// Not inlined: the room for descriptors would make its callers' frames span one page more, which each
+/// fresh process would have to copy.
+#[inline(never)]
 pub(crate) fn receive(
     socket: impl AsFd,
     buffer: &mut [u8],
     fds: &mut Vec<OwnedFd>,
     flags: RecvFlags,
 ) -> rustix::io::Result<Received> {
-    receive_parts(socket, &mut [IoSliceMut::new(buffer)], fds, flags)
-}
-
-/// The same, into buffers that are filled one after the other.
-///
-/// Not inlined: the room for descriptors would make its callers' frames span one page more, which each
-/// fresh process would have to copy.
-#[inline(never)]
-pub(super) fn receive_parts(
-    socket: impl AsFd,
-    parts: &mut [IoSliceMut<'_>],
-    fds: &mut Vec<OwnedFd>,
-    flags: RecvFlags,
-) -> rustix::io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
-    let received =
-        rustix::io::retry_on_intr(|| rustix::net::recvmsg(&socket, parts, &mut ancillary, flags))?;
+    let received = rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)
+    })?;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {
             fds.extend(rights);
