@@ -14,7 +14,7 @@ tine::entry!(
     pub BYTE = byte
 );
 tine::entry!(
-    /// Waits until the app closes its end.
+    /// Writes one byte, then waits until the app closes its end.
     pub IDLE = idle
 );
 
@@ -25,5 +25,6 @@ fn byte(worker: Worker) -> std::io::Result<()> {
 }
 
 fn idle(worker: Worker) -> std::io::Result<()> {
+    worker.socket().write_all(b"x")?;
     worker.socket().read(&mut [0]).map(drop)
 }

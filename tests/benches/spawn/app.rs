@@ -117,7 +117,9 @@ fn hold(tine: &Tine) -> Result<(), Box<dyn std::error::Error>> {
     let place = Place::default();
     let socket = Rc::clone(&place);
     let running = tine.process().run(IDLE, move |end| socket.set(end.ok()));
-    let _socket = wait(&place);
+    // It is idle once its byte has come.
+    let socket = wait(&place);
+    assert_eq!(read(&socket), 1, "octets from a worker");
     println!("template {}", tine.template.pid().ok_or("no template")?);
     println!("worker {}", running.pid().ok_or("no worker")?);
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
