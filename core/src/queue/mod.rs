@@ -183,6 +183,7 @@ impl Core {
 
     /// Makes the descriptor readable if there is something to do, or for when there will be.
     fn hand_back(&self) {
+        self.poller.borrow_mut().make_sure();
         let waiting = !self.due.borrow().is_empty()
             || !self.posts.borrow().is_empty()
             || (!self.idles.borrow().is_empty() && !self.hosts.borrow().serve_idle());

@@ -284,7 +284,7 @@ impl Poller {
     }
 
     /// Asks whether the numbers of unsure watchers name the files that are registered.
-    fn make_sure(&mut self) {
+    pub(super) fn make_sure(&mut self) {
         while let Some(number) = self.unsure.pop() {
             if self.entries[number.index()].unsure != END {
                 // Watchers of a closed descriptor are orphans now, and nobody is there to be told.
