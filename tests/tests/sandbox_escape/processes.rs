@@ -66,7 +66,7 @@ attempts! {
         let none: &mut [u8] = &mut [0; 16];
         call!(libc::SYS_prlimit64, s.victim, libc::RLIMIT_NOFILE, none, 0)
     };
-    slow_a_sibling Seccomp Seen = |s| call!(libc::SYS_setpriority, libc::PRIO_PROCESS, s.victim, 9);
+    slow_a_sibling Seccomp Seen = |s| call!(libc::SYS_setpriority, libc::PRIO_PROCESS, s.victim, 19);
     slow_a_sibling_s_disk Seccomp Through = |s| call!(libc::SYS_ioprio_set, 1, s.victim, 3 << 13);
     idle_a_sibling Seccomp Through = |s| {
         let priority: &mut [u8] = &mut [0; 4];
