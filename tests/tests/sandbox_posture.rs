@@ -35,7 +35,7 @@ fn from_outside() {
         socket.read_exact(&mut [0]).expect("to be let go");
     });
     let said = started.posture().clone();
-    let seen = Posture::of(started.pid).unwrap();
+    let seen = Posture::of(started.pid).expect("works");
     println!("{said}");
     for (rung, hold, _) in seen.rungs() {
         // The limit is seen, and that it does not count for root is not.
@@ -46,7 +46,7 @@ fn from_outside() {
     for rung in [Rung::NoNewPrivs, Rung::Seccomp, Rung::Memory, Rung::OomFirst, Rung::Cpu] {
         assert_eq!(seen.hold(rung), Hold::Full, "{seen}");
     }
-    (&started.socket).write_all(b"x").unwrap();
+    (&started.socket).write_all(b"x").expect("works");
     assert!(started.end().status.success());
 }
 
@@ -54,19 +54,19 @@ fn unconfined() {
     let started = confined::start(None, &Lacking::nothing(), |mut socket| {
         socket.read_exact(&mut [0]).expect("to be let go");
     });
-    let seen = Posture::of(started.pid).unwrap();
+    let seen = Posture::of(started.pid).expect("works");
     let rungs = [Rung::OomFirst, Rung::NoNewPrivs, Rung::Seccomp, Rung::Memory, Rung::Cpu];
     for rung in rungs.into_iter().chain((!is_root()).then_some(Rung::Undumpable)) {
         assert_eq!(seen.hold(rung), Hold::Missing, "{seen}");
     }
-    (&started.socket).write_all(b"x").unwrap();
+    (&started.socket).write_all(b"x").expect("works");
     started.end();
 }
 
 fn not_there() {
     // Process ids end at 2²².
-    let error = Posture::of(1 << 23).unwrap_err();
-    assert_eq!(error.io().unwrap().kind(), std::io::ErrorKind::NotFound, "{error}");
+    let error = Posture::of(1 << 23).expect_err("refused");
+    assert_eq!(error.io().expect("works").kind(), std::io::ErrorKind::NotFound, "{error}");
 }
 
 fn posture(lacking: &Lacking) -> Posture {
@@ -121,8 +121,8 @@ fn everything_refused() {
 
 fn minimum() {
     let sandbox = Sandbox::decoder().require(Rung::Seccomp, Hold::Full);
-    sandbox.check(&posture(&Lacking::nothing())).unwrap();
-    let error = sandbox.check(&posture(&Lacking::seccomp())).unwrap_err();
+    sandbox.check(&posture(&Lacking::nothing())).expect("works");
+    let error = sandbox.check(&posture(&Lacking::seccomp())).expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Sandbox);
     let text = error.to_string();
     assert!(text.starts_with("sandbox: seccomp is missing: Operation not permitted"), "{text}");
@@ -141,7 +141,7 @@ fn threads() {
         assert_eq!(other.join().expect("no panic"), Err(Some(libc::EPERM)));
         socket.write_all(&posture.encode()).expect("write");
     });
-    let posture = Posture::decode(&ended.answer).unwrap();
+    let posture = Posture::decode(&ended.answer).expect("works");
     assert_eq!(posture.hold(Rung::Capabilities), Hold::Partly, "{posture}");
     assert_eq!(posture.hold(Rung::NoNewPrivs), Hold::Full, "{posture}");
     assert_eq!(posture.detail(Rung::Capabilities), Some("for one of the 2 threads"));

@@ -63,7 +63,7 @@ fn descriptors_given() {
 
 fn memory_file() {
     let scene = Scene::new();
-    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (ours, theirs) = UnixStream::pair().expect("works");
     decode(|_| {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = File::from(memfd_create("result", flags).expect("memfd_create"));
@@ -77,15 +77,15 @@ fn memory_file() {
     });
     let (file, picture) = (File::from(receive(&ours)), File::from(receive(&ours)));
     let mut pixels = [0; 6];
-    file.read_exact_at(&mut pixels, 4096).unwrap();
+    file.read_exact_at(&mut pixels, 4096).expect("works");
     assert_eq!(&pixels, b"pixels");
     assert!(file.write_at(b"x", 0).is_err(), "it is sealed");
-    assert_eq!(picture.metadata().unwrap().len(), 10);
+    assert_eq!(picture.metadata().expect("works").len(), 10);
 }
 
 fn descriptors_received() {
     let scene = Scene::new();
-    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (ours, theirs) = UnixStream::pair().expect("works");
     send(&ours, scene.picture.as_fd());
     let ended = decode(|mut socket| {
         let mut text = String::new();
@@ -122,8 +122,9 @@ fn clocks_locks_and_waiting() {
         let before = Instant::now();
         assert!(SystemTime::now() > SystemTime::UNIX_EPOCH);
         let lock = Mutex::new(());
-        let waited = Condvar::new().wait_timeout(lock.lock().unwrap(), Duration::from_millis(1));
-        assert!(waited.unwrap().1.timed_out(), "futex");
+        let waited =
+            Condvar::new().wait_timeout(lock.lock().expect("works"), Duration::from_millis(1));
+        assert!(waited.expect("works").1.timed_out(), "futex");
         std::thread::park_timeout(Duration::from_millis(1));
         assert!(before.elapsed() >= Duration::from_millis(1));
         socket.set_read_timeout(Some(Duration::from_millis(1))).expect("setsockopt");
@@ -147,14 +148,14 @@ fn memory_and_random_numbers() {
 }
 
 fn panic_with_text() {
-    let (mut read, write) = std::io::pipe().unwrap();
+    let (mut read, write) = std::io::pipe().expect("works");
     let ended = confined::run(&Sandbox::decoder(), &Lacking::nothing(), |_| {
         rustix::stdio::dup2_stderr(&write).expect("dup2");
         panic!("no picture of {} by 0", 7);
     });
     drop(write);
     let mut text = String::new();
-    read.read_to_string(&mut text).unwrap();
+    read.read_to_string(&mut text).expect("works");
     assert_eq!(ended.status.code(), Some(101));
     assert!(text.contains("no picture of 7 by 0"), "{text}");
 }
@@ -173,7 +174,7 @@ fn threads() {
     let ended = confined::run(&sandbox, &Lacking::nothing(), |mut socket| {
         let sum: u32 = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|n| scope.spawn(move || n)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            threads.into_iter().map(|thread| thread.join().expect("works")).sum()
         });
         socket.write_all(&[sum as u8]).expect("write");
         let process = std::process::Command::new("/bin/true").spawn();
@@ -194,7 +195,7 @@ fn reader() {
         assert_eq!(fs::read(&picture).expect("its file"), b"a picture\n");
         assert_eq!(fs::metadata(&picture).expect("its file").len(), 10);
         let denied = |error: std::io::Error| error.raw_os_error();
-        let refused = |result: std::io::Result<()>| result.map_err(denied).unwrap_err();
+        let refused = |result: std::io::Result<()>| result.map_err(denied).expect_err("refused");
         for change in [
             File::options().write(true).open(&picture).map(drop),
             File::options().append(true).open(&picture).map(drop),
@@ -202,7 +203,7 @@ fn reader() {
             fs::remove_file(&picture),
             fs::rename(&picture, scene.folder.join("new")),
             fs::create_dir(scene.folder.join("new")),
-            fs::set_permissions(&picture, std::os::unix::fs::PermissionsExt::from_mode(0)),
+            fs::set_permissions(&picture, std::os::unix::fs::PermissionsExt::from_mode(0o0)),
             scene.picture.set_modified(SystemTime::UNIX_EPOCH),
         ] {
             assert_eq!(refused(change), Some(libc::EPERM));
@@ -219,7 +220,7 @@ fn reader() {
     }
     let nowhere = Sandbox::reader("/no such folder");
     let posture = confined::run(&nowhere, &Lacking::nothing(), |_| ()).posture;
-    assert!(posture.detail(Rung::Files).unwrap().contains("/no such folder"), "{posture}");
+    assert!(posture.detail(Rung::Files).expect("works").contains("/no such folder"), "{posture}");
 }
 
 fn template() {
