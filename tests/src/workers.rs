@@ -72,13 +72,14 @@ fn tell_items(mut worker: Worker) -> std::io::Result<()> {
 pub fn items(socket: UnixStream) -> Vec<Sent> {
     let mut socket = std::io::BufReader::new(socket);
     let mut items = Vec::new();
-    let mut kind = [0];
-    while socket.read(&mut kind).expect("an answer in time") == 1 {
+    // Iterating goes on after an interruption, which a read with a deadline may tell (signal(7)).
+    while let Some(kind) = socket.by_ref().bytes().next() {
+        let kind = kind.expect("an answer in time");
         let mut len = [0; 8];
         socket.read_exact(&mut len).expect("a length");
         let mut octets = vec![0; u64::from_le_bytes(len) as usize];
         socket.read_exact(&mut octets).expect("octets");
-        items.push(if kind == *b"a" { Sent::Arg(octets) } else { Sent::Fd(octets) });
+        items.push(if kind == b'a' { Sent::Arg(octets) } else { Sent::Fd(octets) });
     }
     items
 }
