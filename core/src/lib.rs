@@ -85,6 +85,8 @@ mod serve;
 mod shared;
 mod socket;
 mod sys;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod wire;
 
 pub use entry::{Entry, Function, Outcome};

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
-use super::{Exit, template};
+use super::{Exit, Process, template};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
 type OnAnswer = Box<dyn FnOnce(Result<Vec<u8>>)>;
@@ -48,6 +48,17 @@ pub fn call<A: Into<Vec<u8>>>(
         Ok(template) => template,
         Err(error) => return crate::queue().post(move || callback(Err(error))),
     };
+    let process = args.into_iter().fold(template.fork(), |process, arg| process.send_arg(arg));
+    answer(process, entry, callback);
+}
+
+/// Runs a process and calls back with all that it writes to its socket.
+#[track_caller]
+pub(crate) fn answer(
+    process: Process,
+    entry: impl Into<String>,
+    callback: impl FnOnce(Result<Vec<u8>>) + 'static,
+) {
     let answer = Rc::new(Answer {
         octets: RefCell::default(),
         reading: RefCell::default(),
@@ -56,7 +67,6 @@ pub fn call<A: Into<Vec<u8>>>(
         callback: RefCell::new(Some(Box::new(callback))),
     });
     let (begun, ended) = (Rc::clone(&answer), answer);
-    let process = args.into_iter().fold(template.fork(), |process, arg| process.send_arg(arg));
     process.run(entry, move |socket| begun.listen(socket)).on_exit(move |exit| {
         ended.exit.replace(Some(exit));
         ended.settle();

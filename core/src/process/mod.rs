@@ -27,6 +27,8 @@ mod spawn;
 mod state;
 mod template;
 
+#[cfg(feature = "testing")]
+pub(crate) use call::answer;
 pub use call::call;
 pub use command::{Command, Spawned, Stdio};
 pub use exit::{Cause, Exit};

@@ -15,7 +15,7 @@ use super::items::{Item, Items};
 use super::prepare;
 use crate::wire::socket::{self, Received};
 use crate::wire::{HEADER, Header, How, Message, USUAL};
-use crate::{Error, ErrorKind, Result, Sandbox};
+use crate::{Error, ErrorKind, Result, Sandbox, sys};
 
 /// What a process does after its orders.
 pub(super) enum Then {
@@ -72,7 +72,12 @@ impl Orders {
                 Message::Fds => {
                     body.fds.into_iter().for_each(|fd| self.items.push(Item::Fd(fd)));
                 }
-                Message::Link => self.link = body.fds.pop(),
+                Message::Link => {
+                    self.link = body.fds.pop();
+                    // Before any thread is made here: one that does not block SIGCHLD would swallow it, and
+                    // a template hears of its children by it. Only the mask counts, not this descriptor.
+                    drop(sys::child_signals());
+                }
                 Message::Call { function, args } => self.call(function, &args)?,
                 Message::Load { path } => {
                     self.load(path, &body.fds.pop().ok_or_else(cut_off)?)?;
