@@ -77,6 +77,8 @@
 
 mod entry;
 mod error;
+#[cfg_attr(not(feature = "testing"), path = "no_fault.rs")]
+mod fault;
 mod fuzz;
 mod process;
 mod queue;

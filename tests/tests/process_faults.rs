@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode};
 
 use rustix::process::{Pid, Signal};
+use tine::testing::{Faults, Stage};
 use tine::{Cause, ErrorKind, Sandbox, Template, Worker};
 use tine_tests::told::Told;
 use tine_tests::workers::{ITEMS, RETURN, STAY, Sent, items};
@@ -18,6 +19,10 @@ fn main() -> ExitCode {
         a_storm_of_kills,
         a_storm_of_kills_over_prepared_templates,
         programs_started_meanwhile_by_other_threads,
+        killed_at_each_stage,
+        templates_killed_at_each_stage,
+        forks_and_sockets_refused,
+        tiny_socket_buffers,
     ];
     runner::run(&template, cases)
 }
@@ -200,4 +205,62 @@ fn programs_started_meanwhile_by_other_threads(template: &Template) {
             scope.spawn(workers);
         }
     });
+}
+
+/// B14: a process that dies on its way is told once, and the next one comes to be.
+fn killed_at_each_stage(template: &Template) {
+    for stage in [Stage::Born, Stage::Preparing, Stage::Entering, Stage::Leaving] {
+        template.inject(Faults::new().kill_at(stage, 2)).expect("a template");
+        let told: Vec<_> =
+            (0..4).map(|_| Told::run(template.fork().call(NOTHING, [""; 0]), RETURN)).collect();
+        let killed = told.iter().filter(|told| told.exit().signal() == Some(libc::SIGKILL)).count();
+        assert_eq!(killed, 2, "{stage:?}");
+        template.inject(Faults::new()).expect("a template");
+    }
+}
+
+/// B4, B14: wherever a template dies, what was asked of it is settled once, and its successor serves.
+fn templates_killed_at_each_stage(_: &Template) {
+    for stage in [Stage::Asked, Stage::Told] {
+        let template = Template::exec().expect("a template");
+        template.inject(Faults::new().kill_at(stage, 1)).expect("a template");
+        let told: Vec<_> = (0..20).map(|_| Told::run(template.fork(), RETURN)).collect();
+        let mut tally = Tally::default();
+        told.iter().for_each(|told| tally.settle(told));
+        assert_eq!(tally.sum(), 20, "{stage:?}: {tally:?}");
+        assert_eq!(template.report().deaths, 1, "{stage:?}");
+        assert!(Told::run(template.fork(), RETURN).exit().success());
+    }
+}
+
+/// B14: refused with the kernel's reason, once, and no more.
+fn forks_and_sockets_refused(template: &Template) {
+    for (faults, reason) in [
+        (Faults::new().refuse_forks(3), "Resource temporarily unavailable"),
+        (Faults::new().refuse_sockets(3), "Too many open files"),
+    ] {
+        template.inject(faults).expect("a template");
+        for _ in 0..3 {
+            let refusal = Told::run(template.fork(), RETURN).refusal().to_string();
+            assert!(refusal.contains(reason), "{refusal}");
+        }
+        assert!(Told::run(template.fork(), RETURN).exit().success());
+    }
+    template.inject(Faults::new()).expect("a template");
+}
+
+/// F7, F8, B14: orders go out and come in in pieces, and links are full most of the time.
+fn tiny_socket_buffers(template: &Template) {
+    template.inject(Faults::new().tiny_buffers()).expect("a template");
+    let tiny = Template::exec().expect("a template");
+    let argument: Vec<u8> = (0..60_000_u32).map(|n| n as u8).collect();
+    let told: Vec<_> = (0..100)
+        .map(|_| Told::run(tiny.fork().send_arg(argument.clone()).send_arg("x"), ITEMS))
+        .collect();
+    for told in &told {
+        let expected = [Sent::Arg(argument.clone()), Sent::Arg(b"x".into())];
+        assert!(items(told.socket()) == expected);
+        assert!(told.exit().success());
+    }
+    template.inject(Faults::new()).expect("a template");
 }

@@ -111,6 +111,14 @@ impl Link {
         Ok(link)
     }
 
+    /// Has the template fail as it is told, before what is asked of it next.
+    #[cfg(feature = "testing")]
+    pub fn inject(self: &Rc<Self>, faults: crate::fault::Faults) -> Result<()> {
+        self.outbox.borrow_mut().push(&Message::Inject(faults), 0, Vec::new())?;
+        self.flush();
+        Ok(())
+    }
+
     /// Asks for a process, now or when the template has answered others.
     pub fn ask(self: &Rc<Self>, job: &Rc<Job>) -> Result<()> {
         job.state(|| self.look())?;

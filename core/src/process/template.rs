@@ -195,6 +195,22 @@ impl Template {
         self.core.set_deadline(deadline);
     }
 
+    /// Makes things fail, for a program's own tests; [`Faults::new`](crate::testing::Faults::new) ends it.
+    ///
+    /// The template and its processes fail from the next request of this thread on; this thread's sockets,
+    /// at once. A template that is made anew, and a process in a fresh image, fail no more.
+    ///
+    /// # Errors
+    /// As a request's: the template cannot be reached.
+    #[cfg(feature = "testing")]
+    pub fn inject(&self, faults: crate::testing::Faults) -> Result<()> {
+        self.core.check()?;
+        crate::fault::set(crate::testing::Faults::new());
+        super::link::Link::of(self)?.inject(faults)?;
+        crate::fault::set(faults);
+        Ok(())
+    }
+
     /// Tells what was made so far.
     pub fn report(&self) -> Report {
         let counts = &self.core.counts;

@@ -14,6 +14,7 @@ use super::orders::{Orders, Stopped, Then};
 use super::stderr::Voice;
 use super::worker::Worker;
 use super::{prepare, spare};
+use crate::fault::{self, Stage};
 use crate::wire::How;
 use crate::{Error, Result, sys};
 
@@ -51,6 +52,7 @@ pub(super) fn enter(birth: Birth) -> ! {
     if rustix::io::ioctl_fionbio(&socket, false).is_err() {
         sys::exit_now(1);
     }
+    fault::process_at(Stage::Born);
     let (how, text) = follow(Orders::new(socket, waiting, items));
     leave(how, &text)
 }
@@ -143,7 +145,10 @@ fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
 }
 
 fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
-    match catch(|| prepare::enter(name, worker)) {
+    fault::process_at(Stage::Entering);
+    let ending = catch(|| prepare::enter(name, worker));
+    fault::process_at(Stage::Leaving);
+    match ending {
         Ok(Some(Ok(()))) => (How::Returned, Vec::new()),
         Ok(Some(Err(text))) => (How::Failed, text.into_bytes()),
         Ok(None) => (How::NotFound, prepare::known_entries().join("\n").into_bytes()),

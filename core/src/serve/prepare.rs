@@ -9,6 +9,7 @@ use super::enter::catch;
 use super::items::Items;
 use super::worker::Worker;
 use crate::entry::{Ending, Entry, Function};
+use crate::fault::{self, Stage};
 use crate::sys::plugin::{Export, Kind, Plugin};
 
 /// What libraries that were loaded have added, oldest first.
@@ -16,6 +17,7 @@ static LOADED: Mutex<Vec<Export>> = Mutex::new(Vec::new());
 
 /// Calls a function by its name.
 pub(super) fn call(name: &[u8], items: &mut Items, args: Vec<Vec<u8>>) -> Result<(), String> {
+    fault::process_at(Stage::Preparing);
     let ending = if let Some(function) = Function::find(name) {
         catch(|| function.call(items, args))
     } else if let Some(export) = find(Kind::Function, name) {

@@ -22,6 +22,7 @@ use super::items::Items;
 use super::link::Link;
 use super::spare::{Spare, Spares};
 use super::stderr::{Read, Stderr};
+use crate::fault::{self, Stage};
 use crate::sys::{self, Forked};
 use crate::wire::{Inbox, Message, socket};
 use crate::{Error, Result};
@@ -120,6 +121,9 @@ impl Token {
 
 impl Template {
     fn new(root: OwnedFd, items: Items) -> Result<Self> {
+        // What the template before was to do is not what this one is.
+        #[cfg(feature = "testing")]
+        fault::set(fault::Faults::new());
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let signals = sys::child_signals()?;
         epoll::add(&epoll, &signals, Token::Signals.data(), EventFlags::IN)?;
@@ -239,6 +243,11 @@ impl Template {
                 true
             }
             (Message::Begin, None) => true,
+            #[cfg(feature = "testing")]
+            (Message::Inject(faults), None) => {
+                fault::set(faults);
+                true
+            }
             _ => false,
         }
     }
@@ -272,7 +281,9 @@ impl Template {
             return Ok(());
         }
         let (stderr, writer) = self.stderr()?;
-        match sys::fork().map_err(|error| Error::system("fork the template", error))? {
+        fault::template_at(Stage::Asked);
+        let forked = fault::fork().and_then(|()| sys::fork());
+        match forked.map_err(|error| Error::system("fork the template", error))? {
             Forked::Child => enter(Birth {
                 socket,
                 stderr: Some(writer),
@@ -307,7 +318,7 @@ impl Template {
     fn fork_spare(&mut self) -> Result<()> {
         let (handoff, far) = socket::link_pair()?;
         let (stderr, writer) = self.stderr()?;
-        match sys::fork()? {
+        match fault::fork().and_then(|()| sys::fork())? {
             Forked::Child => enter(Birth {
                 socket: far,
                 stderr: Some(writer),
@@ -347,6 +358,7 @@ impl Template {
             epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(raw).data(), EventFlags::IN);
         self.children.insert(raw, child);
         self.tell(link, id, &Message::Started { pid: raw as u32, spare }, pidfd);
+        fault::template_at(Stage::Told);
     }
 
     fn take_over_state(&mut self, number: u64) {

@@ -10,25 +10,47 @@ use crate::{Error, Result};
 pub(crate) enum Message<'a> {
     Connect,
     State(State<'a>),
-    Fork { waiting: u32 },
+    Fork {
+        waiting: u32,
+    },
     Exec,
     Begin,
-    Spares { count: u32 },
-    Started { pid: u32, spare: bool },
-    Refused { errno: i32, what: &'a [u8] },
+    #[cfg(feature = "testing")]
+    Inject(crate::fault::Faults),
+    Spares {
+        count: u32,
+    },
+    Started {
+        pid: u32,
+        spare: bool,
+    },
+    Refused {
+        errno: i32,
+        what: &'a [u8],
+    },
     Ended(Ended<'a>),
     Retired,
     Arg(&'a [u8]),
     Fds,
-    Call { function: &'a [u8], args: Vec<&'a [u8]> },
-    Load { path: &'a [u8] },
+    Call {
+        function: &'a [u8],
+        args: Vec<&'a [u8]>,
+    },
+    Load {
+        path: &'a [u8],
+    },
     Link,
     Serve,
-    Run { report: bool, entry: &'a [u8] },
+    Run {
+        report: bool,
+        entry: &'a [u8],
+    },
     Execute(Execute<'a>),
     Part(&'a [u8]),
     Sandbox(&'a [u8]),
-    Ready { posture: &'a [u8] },
+    Ready {
+        posture: &'a [u8],
+    },
 }
 
 /// What a fresh process takes over from the app; its directory travels as a descriptor.
@@ -165,6 +187,8 @@ impl<'a> Message<'a> {
             Message::Spares { .. } => 4,
             Message::Exec => 5,
             Message::Begin => 6,
+            #[cfg(feature = "testing")]
+            Message::Inject(_) => 7,
             Message::Started { .. } => 16,
             Message::Refused { .. } => 17,
             Message::Ended(_) => 18,
@@ -208,6 +232,11 @@ impl<'a> Message<'a> {
             Message::Fork { waiting: number } | Message::Spares { count: number } => {
                 body.u32(*number)
             }
+            #[cfg(feature = "testing")]
+            Message::Inject(faults) => body
+                .u32(faults.forks)
+                .u32(faults.kills)
+                .u8(faults.stage.map_or(0, |stage| stage as u8)),
             Message::Started { pid, spare } => body.u32(*pid).u8((*spare).into()),
             Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
             Message::Ended(ended) => ended.encode(body),
@@ -249,6 +278,8 @@ impl<'a> Message<'a> {
             4 => Message::Spares { count: fields.u32()? },
             5 => Message::Exec,
             6 => Message::Begin,
+            #[cfg(feature = "testing")]
+            7 => Message::Inject(inject(&mut fields)?),
             16 => Message::Started { pid: fields.u32()?, spare: fields.flag()? },
             17 => Message::Refused { errno: fields.u32()? as i32, what: fields.rest() },
             18 => Message::Ended(Ended::decode(&mut fields)?),
@@ -274,6 +305,18 @@ impl<'a> Message<'a> {
     pub fn misplaced(&self) -> Error {
         garbage(format_args!("code {} does not belong there", self.code()))
     }
+}
+
+/// The template's part of the faults.
+#[cfg(feature = "testing")]
+fn inject(fields: &mut Fields<'_>) -> Result<crate::fault::Faults> {
+    use crate::fault::{Faults, Stage};
+    let (forks, kills) = (fields.u32()?, fields.u32()?);
+    let stage = match fields.u8()? {
+        0 => None,
+        octet => Some(Stage::from_octet(octet).ok_or_else(|| garbage("no such stage"))?),
+    };
+    Ok(Faults { forks, kills, stage, ..Faults::default() })
 }
 
 fn all<'a>(fields: &mut Fields<'a>) -> Result<Vec<&'a [u8]>> {

@@ -22,6 +22,7 @@
 //! | 4 | `Spares` | app → template | – | how many |
 //! | 5 | `Exec` | app → template | the process's socket | – |
 //! | 6 | `Begin` | app → template | – | – |
+//! | 7 | `Inject` | app → template | – | what is to fail; with the feature `testing` |
 //! | 16 | `Started` | template → app | a pidfd | pid, whether it was a spare |
 //! | 17 | `Refused` | template → app | – | errno, what was tried |
 //! | 18 | `Ended` | template → app | – | how, see [`Ended`] |

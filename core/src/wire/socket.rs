@@ -11,7 +11,7 @@ use rustix::net::{
 };
 
 use super::{FDS_MAX, HEADER, Header};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, fault};
 
 /// Makes a link's two ends: message boundaries kept, close-on-exec.
 pub(crate) fn link_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
@@ -24,7 +24,15 @@ pub(crate) fn process_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
 }
 
 fn pair(kind: SocketType, flags: SocketFlags) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
-    rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)
+    let tiny = fault::socket()?;
+    let (one, other) = rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)?;
+    if tiny {
+        // The kernel makes it the least that it allows (socket(7)).
+        for end in [&one, &other] {
+            rustix::net::sockopt::set_socket_send_buffer_size(end, 1)?;
+        }
+    }
+    Ok((one, other))
 }
 
 /// Sends octets and descriptors without waiting; gives how many octets were taken.
