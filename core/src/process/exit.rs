@@ -209,6 +209,31 @@ fn lossy(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
 }
 
+/// The name of a signal that ends processes (signal(7)).
+fn name_of(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        libc::SIGHUP => "SIGHUP",
+        libc::SIGINT => "SIGINT",
+        libc::SIGQUIT => "SIGQUIT",
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGUSR1 => "SIGUSR1",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGUSR2 => "SIGUSR2",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGALRM => "SIGALRM",
+        libc::SIGTERM => "SIGTERM",
+        libc::SIGXCPU => "SIGXCPU",
+        libc::SIGXFSZ => "SIGXFSZ",
+        libc::SIGSYS => "SIGSYS",
+        _ => return None,
+    })
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "worker {} ({}) ", self.pid, self.entry)?;
@@ -225,8 +250,8 @@ impl fmt::Display for Exit {
             Cause::Exited(code) => write!(f, "exited with {code}"),
             Cause::Killed { signal, core_dumped } => {
                 let core = if *core_dumped { " (core dumped)" } else { "" };
-                match Signal::from_named_raw(*signal) {
-                    Some(name) => write!(f, "was killed by {name:?}{core}"),
+                match name_of(*signal) {
+                    Some(name) => write!(f, "was killed by {name}{core}"),
                     None => write!(f, "was killed by signal {signal}{core}"),
                 }
             }
