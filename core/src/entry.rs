@@ -32,7 +32,7 @@ impl Entry {
     }
 
     pub(crate) fn enter(&self, worker: Worker) -> Ending {
-        (self.enter)(worker)
+        (self.enter)(worker.entering(self.name))
     }
 
     pub(crate) fn find(name: &[u8]) -> Option<&'static Entry> {

@@ -61,6 +61,14 @@ impl Error {
         Error::new(error.kind, error.to_string())
     }
 
+    /// An error whose text is its source's.
+    pub(crate) fn wrapping(
+        kind: ErrorKind,
+        source: impl error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Error { kind, message: source.to_string(), source: Some(Box::new(source)) }
+    }
+
     /// Wraps an error of the program's own, for entries and callbacks that return [`Result`].
     pub fn other(source: impl Into<Box<dyn error::Error + Send + Sync>>) -> Self {
         let source = source.into();

@@ -61,6 +61,8 @@
 //! - [`Template`]: forked [early](Template::early) or [here](Template::here), executed from
 //!   [this](Template::exec) or [another](Template::program) program; what happens when one dies.
 //! - [`Process`]: descriptors, arguments, code to run before, copies; [`Process::run`].
+//! - [`rpc`]: typed requests, replies and events over a worker's socket, with descriptors and shared memory
+//!   inside of them.
 //! - [`Running`] and [`Exit`]: the account of each worker's end.
 //! - [`Command`]: external programs, and processes on other machines.
 //! - [`Queue`]: watchers of descriptors, time, signals, children and idleness; posts from other threads;
@@ -82,6 +84,7 @@ mod fault;
 mod fuzz;
 mod process;
 mod queue;
+pub mod rpc;
 mod sandbox;
 mod serve;
 mod shared;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
@@ -52,6 +53,16 @@ impl SharedMut {
             .map_err(|error| Error::system("seal a memfd", error))?;
         Ok(memfd)
     }
+
+    /// Seals the memory and keeps it readable here: what goes into a message of [`rpc`](crate::rpc).
+    ///
+    /// # Errors
+    /// As [`SharedMut::seal`] and [`Shared::from_fd`].
+    pub fn share(self) -> Result<Shared> {
+        let memfd = Arc::new(self.seal()?);
+        let mapping = Shared::map(&memfd)?;
+        Ok(Shared { mapping, memfd: Some(memfd) })
+    }
 }
 
 impl Deref for SharedMut {
@@ -73,6 +84,8 @@ impl DerefMut for SharedMut {
 /// It can be sent to other threads and be owned by whatever takes owned octets (`glib::Bytes::from_owned`).
 pub struct Shared {
     mapping: Mapping,
+    /// Kept where it may be sent: in the process that made the memory.
+    memfd: Option<Arc<OwnedFd>>,
 }
 
 impl Shared {
@@ -83,17 +96,25 @@ impl Shared {
     ///   shrinking: whoever sent it could change it while it is read, or have the reader killed by SIGBUS.
     /// - [`ErrorKind::System`]: address space runs out.
     pub fn from_fd(fd: OwnedFd) -> Result<Shared> {
+        // The mapping keeps the file; the descriptor is not needed any more.
+        Ok(Shared { mapping: Shared::map(&fd)?, memfd: None })
+    }
+
+    pub(crate) fn memfd(&self) -> Option<Arc<OwnedFd>> {
+        self.memfd.clone()
+    }
+
+    fn map(fd: &OwnedFd) -> Result<Mapping> {
         let wanted = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
-        let seals = rustix::fs::fcntl_get_seals(&fd).unwrap_or(SealFlags::empty());
+        let seals = rustix::fs::fcntl_get_seals(fd).unwrap_or(SealFlags::empty());
         if !seals.contains(wanted) {
             let message = format!("shared memory is not sealed against every change: {seals:?}");
             return Err(Error::new(ErrorKind::Protocol, message));
         }
         let failed = |error| Error::system("map shared memory", error);
-        let length = rustix::fs::fstat(&fd).map_err(failed)?.st_size;
+        let length = rustix::fs::fstat(fd).map_err(failed)?.st_size;
         let length = usize::try_from(length).map_err(|_| failed(rustix::io::Errno::OVERFLOW))?;
-        // The mapping keeps the file; the descriptor is not needed any more.
-        Ok(Shared { mapping: Mapping::of_sealed(fd.as_fd(), length).map_err(failed)? })
+        Mapping::of_sealed(fd.as_fd(), length).map_err(failed)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod confined;
 pub mod conformance;
 pub mod native;
 pub mod processes;
+pub mod rpc;
 pub mod runner;
 pub mod scene;
 pub mod servers;

@@ -159,9 +159,9 @@ fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
 /// A panic that was caught.
 #[derive(Clone, Default)]
 pub(crate) struct Panic {
-    message: String,
+    pub message: String,
     /// `file:line:column`, where it is known.
-    place: String,
+    pub place: String,
 }
 
 impl fmt::Display for Panic {

@@ -21,7 +21,7 @@ mod stderr;
 mod template;
 mod worker;
 
-pub(crate) use enter::catch;
+pub(crate) use enter::{Panic, catch};
 pub use items::{Item, Items};
 pub(crate) use template::settle_and_serve;
 pub use worker::Worker;

@@ -11,11 +11,21 @@ use crate::Result;
 pub struct Worker {
     socket: UnixStream,
     items: Items,
+    entry: &'static str,
 }
 
 impl Worker {
     pub(super) fn new(socket: UnixStream, items: Items) -> Self {
-        Worker { socket, items }
+        Worker { socket, items, entry: "" }
+    }
+
+    pub(crate) fn entering(self, entry: &'static str) -> Self {
+        Worker { entry, ..self }
+    }
+
+    /// The name of the entry that this is given to.
+    pub fn entry(&self) -> &'static str {
+        self.entry
     }
 
     /// The socket whose other end `run`'s callback was given: a blocking stream, close-on-exec.

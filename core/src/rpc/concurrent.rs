@@ -1,0 +1,340 @@
+//! Flow 2, typed, the worker's side: many requests at a time, answered in any order.
+//!
+//! ```text
+//! Reading ── requests under way, or octets that wait, reach their bound ──▶ Paused
+//!    │ ▲                                                                     │
+//!    │ └──────────────────────── both are below it ──────────────────────────┘
+//!    └─ the app makes no more ─▶ Ending ─ all are answered ─▶ over
+//! ```
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::{Rc, Weak};
+
+use rustix::net::RecvFlags;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::frame::Kind;
+use super::inbox::{Found, Frame, Inbox};
+use super::server::{Server, decode};
+use super::session::{Events, Session};
+use crate::serve::catch;
+use crate::{Error, Interest, Readiness, Result, Worker};
+
+/// Octets of answers and events that may wait in a worker before it takes no more requests.
+const BOUND: usize = 256 * 1024;
+
+/// Answers requests in any order, with this thread's own [`queue`](crate::queue()), until the app makes no more
+/// and all are answered.
+///
+/// While 64 requests are under way ([`Server::concurrent`]), or 256 KiB of answers and events wait because the
+/// app takes none, no more requests are taken in. What is sent beyond that waits until the app has taken some.
+///
+/// # Errors
+/// As [`serve`](super::serve), and those of [`Queue::turn`](crate::Queue::turn).
+///
+/// # Panics
+/// With a panic of a callback of the queue. One in the handler itself is the answer to that request.
+pub fn serve_async<Req: DeserializeOwned + 'static, Rep: Serialize + 'static>(
+    worker: Worker,
+    handler: impl FnMut(Req, Responder<Rep>) + 'static,
+) -> Result<()> {
+    Server::new(worker).serve_async(handler)
+}
+
+type Handler<Req, Rep> = Box<dyn FnMut(Req, Responder<Rep>)>;
+
+struct Concurrent<Req, Rep> {
+    session: Rc<Session>,
+    /// Away while messages are taken from it.
+    inbox: Cell<Option<Inbox>>,
+    handler: Cell<Option<Handler<Req, Rep>>>,
+    open: Rc<Open>,
+    most: usize,
+    ended: Cell<bool>,
+    failed: Cell<Option<Error>>,
+}
+
+/// What calls that are under way share.
+struct Open {
+    session: Rc<Session>,
+    calls: RefCell<BTreeMap<u64, Weak<OnCancel>>>,
+    /// Calls whose responder was dropped by a panic.
+    unanswered: RefCell<Vec<u64>>,
+    /// Goes on reading after a pause.
+    resume: RefCell<Option<Rc<dyn Fn()>>>,
+    failed: Cell<Option<Error>>,
+}
+
+type OnCancel = RefCell<Option<Box<dyn FnOnce()>>>;
+
+impl Server {
+    /// How many requests an async worker takes in at a time; 64 if nothing else is said.
+    pub fn concurrent(self, requests: usize) -> Self {
+        Server { concurrent: requests.max(1), ..self }
+    }
+
+    /// As [`serve_async`].
+    ///
+    /// # Errors
+    /// As [`serve_async`].
+    ///
+    /// # Panics
+    /// As [`serve_async`].
+    pub fn serve_async<Req: DeserializeOwned + 'static, Rep: Serialize + 'static>(
+        self,
+        handler: impl FnMut(Req, Responder<Rep>) + 'static,
+    ) -> Result<()> {
+        let most = self.concurrent;
+        let session = self.session(BOUND);
+        let open = Rc::new(Open {
+            session: Rc::clone(&session),
+            calls: RefCell::default(),
+            unanswered: RefCell::default(),
+            resume: RefCell::default(),
+            failed: Cell::default(),
+        });
+        let concurrent = Rc::new(Concurrent {
+            inbox: Cell::new(Some(Inbox::new(session.limit))),
+            handler: Cell::new(Some(Box::new(handler))),
+            session,
+            open,
+            most,
+            ended: Cell::new(false),
+            failed: Cell::default(),
+        });
+        concurrent.run()
+    }
+}
+
+impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, Rep> {
+    fn run(self: Rc<Self>) -> Result<()> {
+        let (queue, watched) = (crate::queue(), Rc::downgrade(&self));
+        let socket = Rc::clone(&self.session.socket);
+        let watcher = queue.io(socket, Interest::READABLE, move |_, ready| {
+            if let Some(concurrent) = watched.upgrade() {
+                concurrent.note(concurrent.ready(ready));
+            }
+        })?;
+        self.session.watcher.replace(Some(watcher));
+        let resumed = Rc::downgrade(&self);
+        self.open.resume.replace(Some(Rc::new(move || {
+            if let Some(concurrent) = resumed.upgrade() {
+                concurrent.note(concurrent.go_on());
+            }
+        })));
+        self.session.flush_some()?;
+        self.session.update()?;
+        let driven = queue.run_until(|| self.is_over());
+        drop((self.session.watcher.take(), self.open.resume.take()));
+        driven?;
+        self.failed.take().or_else(|| self.open.failed.take()).map_or(Ok(()), Err)
+    }
+
+    fn is_over(&self) -> bool {
+        let failed = [&self.failed, &self.open.failed].into_iter().any(|failed| {
+            let error = failed.take();
+            let is = error.is_some();
+            failed.set(error);
+            is
+        });
+        failed
+            || (self.ended.get()
+                && self.open.calls.borrow().is_empty()
+                && self.session.outbox.borrow().is_empty())
+    }
+
+    fn note(&self, done: Result<()>) {
+        if let Err(error) = done {
+            self.failed.set(Some(error));
+        }
+    }
+
+    fn ready(&self, ready: Readiness) -> Result<()> {
+        if ready.is_writable() {
+            self.session.flush_some()?;
+            if self.session.paused.get() {
+                self.go_on()?;
+            }
+        }
+        if ready.is_readable() && !self.session.paused.get() {
+            let Some(mut inbox) = self.inbox.take() else { return Ok(()) };
+            let found = inbox.receive(&*self.session.socket, RecvFlags::DONTWAIT);
+            self.inbox.set(Some(inbox));
+            match found? {
+                Found::Octets => self.go_on()?,
+                Found::Nothing => (),
+                Found::End => {
+                    self.ended.set(true);
+                    self.session.paused.set(true);
+                }
+            }
+        }
+        self.session.update()
+    }
+
+    /// Takes in requests that are there, up to the bounds.
+    fn go_on(&self) -> Result<()> {
+        let Some(mut inbox) = self.inbox.take() else { return Ok(()) };
+        let mut taken = Ok(());
+        loop {
+            let busy = self.open.calls.borrow().len() >= self.most
+                || self.session.outbox.borrow().len() >= BOUND;
+            self.session.paused.set(busy || self.ended.get());
+            if busy {
+                break;
+            }
+            taken = match inbox.next() {
+                Ok(Some(frame)) => self.take(frame),
+                Ok(None) => break,
+                Err(error) => Err(error),
+            };
+            if taken.is_err() {
+                break;
+            }
+        }
+        self.inbox.set(Some(inbox));
+        taken.and_then(|()| self.session.update())
+    }
+
+    fn take(&self, frame: Frame<'_>) -> Result<()> {
+        if self.session.greeted_by(&frame)? {
+            return Ok(());
+        }
+        let id = frame.header.id;
+        match frame.header.kind {
+            Kind::Cancel => self.open.cancel(id),
+            Kind::Request => match decode(&self.session, frame) {
+                Ok(request) => return self.handle(id, request),
+                Err(text) => return self.session.answer(id, Err::<(), _>(text)),
+            },
+            kind => return Err(Session::is_bad(kind)),
+        }
+        Ok(())
+    }
+
+    fn handle(&self, id: u64, request: Req) -> Result<()> {
+        let Some(mut handler) = self.handler.take() else { return Ok(()) };
+        let on_cancel = Rc::new(RefCell::new(None));
+        self.open.calls.borrow_mut().insert(id, Rc::downgrade(&on_cancel));
+        let open = Rc::clone(&self.open);
+        let responder = Responder { open, on_cancel, id, types: PhantomData };
+        let handled = catch(|| handler(request, responder));
+        self.handler.set(Some(handler));
+        if let Err(panic) = handled {
+            for id in self.open.unanswered.take() {
+                self.session.panicked(id, &panic)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn cancel(&self, id: u64) {
+        let on_cancel = self.calls.borrow().get(&id).and_then(Weak::upgrade);
+        let Some(on_cancel) = on_cancel else { return };
+        self.session.cancelled.borrow_mut().insert(id);
+        if let Some(callback) = on_cancel.take() {
+            crate::queue().post(callback);
+        }
+    }
+
+    /// A call is not under way any more.
+    fn close(&self, id: u64, answered: Result<()>) {
+        self.calls.borrow_mut().remove(&id);
+        if let Err(error) = answered {
+            self.failed.set(Some(error));
+        }
+        let resume = self.resume.borrow().clone();
+        if let Some(resume) = resume.filter(|_| self.session.paused.get()) {
+            crate::queue().post(move || resume());
+        }
+    }
+}
+
+/// Answers one request, now or later. Dropped without an answer, it says so to the app.
+pub struct Responder<Rep> {
+    open: Rc<Open>,
+    on_cancel: Rc<OnCancel>,
+    id: u64,
+    types: PhantomData<fn(Rep)>,
+}
+
+impl<Rep: Serialize> Responder<Rep> {
+    /// Answers. It waits only while more than 256 KiB wait that the app does not take.
+    pub fn answer<E: fmt::Display>(self, answer: Result<Rep, E>) {
+        let answered = self.open.session.answer(self.id, answer.map_err(|error| error.to_string()));
+        self.open.close(self.id, answered);
+    }
+}
+
+impl<Rep> Responder<Rep> {
+    /// Sends a part of the reply; the answer comes after all of them.
+    ///
+    /// # Errors
+    /// As [`Events::send`].
+    pub fn part<Part: Serialize + ?Sized>(&self, part: &Part) -> Result<()> {
+        self.open.session.send(Kind::Part, self.id, part)
+    }
+
+    /// Sends an event, which belongs to no call.
+    ///
+    /// # Errors
+    /// As [`Events::send`].
+    pub fn event<Event: Serialize + ?Sized>(&self, event: &Event) -> Result<()> {
+        self.open.session.send(Kind::Event, 0, event)
+    }
+
+    /// Gives a handle that sends events at other times too.
+    pub fn events(&self) -> Events {
+        Events { session: Rc::clone(&self.open.session) }
+    }
+
+    /// Asks the app for no more requests, as [`Caller::retire`](super::Caller::retire).
+    ///
+    /// # Errors
+    /// [`ErrorKind::System`](crate::ErrorKind::System): the app is gone.
+    pub fn retire(&self) -> Result<()> {
+        self.open.session.retire()
+    }
+
+    /// Tells whether the app has given up this call.
+    pub fn is_cancelled(&self) -> bool {
+        self.open.session.cancelled.borrow().contains(&self.id)
+    }
+
+    /// Calls back when the app gives up this call, if it does before the answer; the latest callback counts.
+    pub fn on_cancel(&self, callback: impl FnOnce() + 'static) {
+        if self.is_cancelled() {
+            return crate::queue().post(callback);
+        }
+        let former = self.on_cancel.replace(Some(Box::new(callback)));
+        drop(former);
+    }
+}
+
+impl<Rep> Drop for Responder<Rep> {
+    fn drop(&mut self) {
+        if !self.open.calls.borrow().contains_key(&self.id) {
+            return;
+        }
+        let answered = if std::thread::panicking() {
+            self.open.unanswered.borrow_mut().push(self.id);
+            Ok(())
+        } else {
+            let text = "the worker dropped this request unanswered";
+            self.open.session.answer(self.id, Err::<(), _>(text.into()))
+        };
+        self.open.close(self.id, answered);
+    }
+}
+
+impl<Rep> fmt::Debug for Responder<Rep> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder").field("call", &self.id).finish_non_exhaustive()
+    }
+}
