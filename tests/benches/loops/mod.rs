@@ -6,8 +6,8 @@
 mod peers;
 mod rounds;
 
-pub use peers::{compile, script};
-pub use rounds::{Bound, Case, Plan, run};
+pub use peers::{compile, source};
+pub use rounds::{Bound, Case, Plan, Program, output, run};
 
 /// The arguments after `--run`, if this is a case.
 pub fn case() -> Option<Vec<String>> {
@@ -17,7 +17,7 @@ pub fn case() -> Option<Vec<String>> {
 }
 
 /// The program that runs a case of ours: this one.
-pub fn ours(name: &str) -> rounds::Program {
+pub fn ours(name: &str) -> Program {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     Ok(vec![program.to_string_lossy().into_owned(), "--run".into(), name.into()])
 }

@@ -1,4 +1,4 @@
-//! The peers: C sources compiled, scripts found, and what is missing on this machine said.
+//! The peers: where their sources lie; those in C are compiled, or what is missing on this machine is said.
 
 use super::rounds::{Program, output};
 use std::path::{Path, PathBuf};
@@ -13,17 +13,7 @@ pub fn compile(name: &str, flags: &[&str]) -> Program {
     Ok(vec![out.to_string_lossy().into_owned()])
 }
 
-/// One of our Perl scripts, with AnyEvent on a backend, if `modules` are installed.
-pub fn script(name: &str, backend: &str, modules: &[&str]) -> Program {
-    for module in modules {
-        let found = output(Command::new("perl").arg(format!("-M{module}")).args(["-e", "1"]));
-        found.map_err(|_| format!("needs the Perl module {module}"))?;
-    }
-    let model = format!("PERL_ANYEVENT_MODEL={backend}");
-    let words = ["env", &model, "perl"].map(String::from).into_iter();
-    Ok(words.chain([source(name).to_string_lossy().into_owned()]).collect())
-}
-
-fn source(name: &str) -> PathBuf {
+/// Where one of our peers' sources lies.
+pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(name)
 }

@@ -19,6 +19,8 @@ pub struct Plan {
     pub bench: &'static str,
     /// What the sizes are: a field of each JSON line.
     pub unit: &'static str,
+    /// What the figures are, for people.
+    pub note: &'static str,
     /// Each size with the arguments that it means to a case.
     pub sizes: Vec<(u32, Vec<String>)>,
     pub metrics: &'static [&'static str],
@@ -110,9 +112,9 @@ fn lines(plan: &Plan, cases: &[Case], values: &Values) {
 }
 
 fn table(plan: &Plan, cases: &[Case], values: &Values) {
-    println!("\nMedians of {} rounds; times in µs.", plan.rounds);
+    println!("\nMedians of {} rounds; {}.", plan.rounds, plan.note);
     print!("{:<20}{:>9}", "case", plan.unit);
-    println!("{}", plan.metrics.iter().map(|metric| format!("{metric:>10}")).collect::<String>());
+    println!("{}", plan.metrics.iter().map(|metric| format!("{metric:>14}")).collect::<String>());
     for case in cases {
         if let Err(why) = &case.program {
             println!("{:<20} left out: {why}", case.name);
@@ -123,7 +125,7 @@ fn table(plan: &Plan, cases: &[Case], values: &Values) {
             let cells = plan.metrics.iter().map(figure);
             let cells =
                 cells.map(|value| value.map_or("–".into(), |value| format!("{value:.3}")));
-            let cells: String = cells.map(|cell| format!("{cell:>10}")).collect();
+            let cells: String = cells.map(|cell| format!("{cell:>14}")).collect();
             println!("{:<20}{size:>9}{cells}", case.name);
         }
     }

@@ -5,13 +5,16 @@
 
 #[path = "../loops/mod.rs"]
 mod loops;
+#[path = "../loops/perl.rs"]
+mod perl;
 
 mod native;
 mod pairs;
 mod tine_loops;
 
-use loops::{Bound, Case, Plan, compile, ours, script};
+use loops::{Bound, Case, Plan, compile, ours};
 use pairs::Load;
+use perl::script;
 
 /// Milliseconds that each case is measured.
 const WINDOW: &str = "400";
@@ -26,6 +29,7 @@ fn main() {
     let plan = Plan {
         bench: "sockets",
         unit: "sockets",
+        note: "times in µs",
         sizes: vec![(MANY, words("9000", "90")), (FEW, words("8", "3"))],
         metrics: &["create", "request"],
         rounds: 9,

@@ -5,8 +5,11 @@
 
 #[path = "../loops/mod.rs"]
 mod loops;
+#[path = "../loops/perl.rs"]
+mod perl;
 
-use loops::{Bound, Case, Plan, compile, ours, script};
+use loops::{Bound, Case, Plan, compile, ours};
+use perl::script;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -21,6 +24,7 @@ fn main() {
     let plan = Plan {
         bench: "watchers",
         unit: "watchers",
+        note: "times in µs",
         sizes: vec![(WATCHERS, vec![WATCHERS.to_string()])],
         metrics: &["bytes", "create", "invoke", "destroy"],
         rounds: 9,
