@@ -48,10 +48,13 @@ COUNTED := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
 
-fuzz: ## feed what decodes messages with garbage, for 60 seconds
+fuzz: ## feed what reads messages with garbage, for 30 seconds each, or AT=wire or AT=rpc
 	@tools/packages build
 	@tools/rust
-	@mkdir -p $(TARGET)/fuzz/found
-	RUSTFLAGS='$(COUNTED)' $(CARGO) run --release --manifest-path fuzz/Cargo.toml \
-		--target-dir $(TARGET)/fuzz --target host-tuple -- \
-		-artifact_prefix=$(TARGET)/fuzz/ $(or $(FUZZ),-max_total_time=60 $(TARGET)/fuzz/found fuzz/corpus)
+	@mkdir -p $(TARGET)/fuzz/found/wire $(TARGET)/fuzz/found/rpc
+	for at in $(or $(AT),wire rpc); do \
+		RUSTFLAGS='$(COUNTED)' $(CARGO) run --release --manifest-path fuzz/Cargo.toml \
+			--target-dir $(TARGET)/fuzz --target host-tuple --bin $$at -- \
+			-artifact_prefix=$(TARGET)/fuzz/ \
+			$(or $(FUZZ),-max_total_time=30 $(TARGET)/fuzz/found/$$at fuzz/corpus/$$at) || exit 1; \
+	done

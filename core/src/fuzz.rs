@@ -47,6 +47,34 @@ fn last_words(octets: &[u8]) {
     }
 }
 
+/// Numbers that look random (Marsaglia's xorshift).
+#[cfg(test)]
+pub(crate) struct Chance(pub u64);
+
+#[cfg(test)]
+impl Chance {
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    pub fn change(&mut self, octets: &mut Vec<u8>, others: &[Vec<u8>]) {
+        let at = self.below(octets.len() + 1);
+        match self.below(5) {
+            0 => octets.truncate(at),
+            1 => octets.insert(at, self.below(256) as u8),
+            2 => octets.extend(&others[self.below(others.len())]),
+            3 if at < octets.len() => drop(octets.remove(at)),
+            _ if at < octets.len() => {
+                octets[at] = [0, 1, 2, 0x7f, 0x80, 0xff, self.below(256) as u8][self.below(7)];
+            }
+            _ => (),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,32 +99,6 @@ mod tests {
                 octets[4..8].copy_from_slice(&len.to_le_bytes());
             }
             fuzz_wire(&octets);
-        }
-    }
-
-    /// Numbers that look random (Marsaglia's xorshift).
-    struct Chance(u64);
-
-    impl Chance {
-        fn below(&mut self, limit: usize) -> usize {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            (self.0 % limit as u64) as usize
-        }
-
-        fn change(&mut self, octets: &mut Vec<u8>, others: &[Vec<u8>]) {
-            let at = self.below(octets.len() + 1);
-            match self.below(5) {
-                0 => octets.truncate(at),
-                1 => octets.insert(at, self.below(256) as u8),
-                2 => octets.extend(&others[self.below(others.len())]),
-                3 if at < octets.len() => drop(octets.remove(at)),
-                _ if at < octets.len() => {
-                    octets[at] = [0, 1, 2, 0x7f, 0x80, 0xff, self.below(256) as u8][self.below(7)];
-                }
-                _ => (),
-            }
         }
     }
 }

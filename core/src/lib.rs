@@ -116,6 +116,7 @@ pub mod design {}
 pub mod __private {
     pub use crate::entry::{ENTRIES, Ending, FUNCTIONS};
     pub use crate::fuzz::fuzz_wire;
+    pub use crate::rpc::fuzz::fuzz_rpc;
     pub use crate::sys::plugin::{RawPlugin, table};
     pub use linkme;
 }

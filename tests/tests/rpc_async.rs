@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tine::rpc::{self, Client, Error, Responder};
-use tine::{Cause, Template, Worker};
+use tine::{Cause, Sandbox, Shared, SharedMut, Template, Worker};
 use tine_tests::rpc::{Answer, Fate, call};
 use tine_tests::told::eventually;
 use tine_tests::{cases, runner};
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         a_client_dropped_while_requests_are_kept,
         a_callback_of_the_workers_queue_that_panics,
         workers_of_a_worker,
+        in_a_sandbox,
     ];
     runner::run(&template, cases)
 }
@@ -226,6 +227,30 @@ fn workers_of_a_worker(template: &Template) {
     let (client, fate) = Fate::run(Client::<u64, u32>::builder(), template.fork(), DELEGATE);
     let answers = [call(&client, &1), call(&client, &0)];
     assert!(answers.iter().all(|answer| answer.get().expect("a number") == 1));
+    drop(client);
+    assert!(fate.end().1.success());
+}
+
+tine::entry!(DRAW = draw);
+fn draw(worker: Worker) -> tine::Result<()> {
+    rpc::serve(worker, |octets: usize, caller| {
+        caller.event(&0_u32)?;
+        let mut drawn = SharedMut::new(octets)?;
+        drawn.fill(1);
+        drawn.share()
+    })
+}
+
+/// B2, B7: the decoder's sandbox leaves what serving needs, sync or async.
+fn in_a_sandbox(template: &Template) {
+    let process = || template.fork().sandbox(&Sandbox::decoder());
+    let (client, fate) = Fate::run(Asker::builder(), process(), JUGGLE);
+    assert_eq!(call(&client, &Ask::Later(1)).get().expect("a number"), 1);
+    end(client, &fate);
+    let (client, fate) = Fate::run(Client::<usize, Shared>::builder(), process(), DRAW);
+    let drawn = call(&client, &(1 << 20)).get().expect("memory");
+    assert!(drawn.len() == 1 << 20 && drawn.iter().all(|octet| *octet == 1));
+    assert!(client.posture().is_some());
     drop(client);
     assert!(fate.end().1.success());
 }

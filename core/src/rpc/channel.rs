@@ -8,22 +8,22 @@
 //! closed its end, and its exit will say why. Lost: it could not come to be, or sent what the protocol does
 //! not allow, and is killed. Over: its exit is told.
 
+mod messages;
+mod requests;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
-
-use super::calls::{Call, Calls, OnAnswer, OnValue, Pending, Value};
-use super::frame::{HEADER, Header, Hello, Kind, protocol};
-use super::inbox::{Found, Frame, Inbox};
+use super::calls::{Calls, OnAnswer, OnValue};
+use super::frame::{Hello, protocol};
+use super::inbox::Inbox;
 use super::outbox::{KEPT, Outbox};
 use super::{Error, Format};
 use crate::sys::stamp::stamp;
-use crate::{ErrorKind, Exit, Interest, Io, Process, Readiness, Result, Running, Timer};
+use crate::{ErrorKind, Exit, Interest, Io, Process, Result, Running, Timer};
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Stage {
@@ -169,17 +169,6 @@ impl Channel {
         self.retiring.get()
     }
 
-    /// As many octets wait as may.
-    pub fn is_full(&self) -> bool {
-        self.outbox.borrow().len() >= self.settings.backlog
-    }
-
-    pub fn on_drain(&self, callback: Box<dyn FnOnce()>) {
-        let former = self.hooks.drain.replace(Some(callback));
-        drop(former);
-        self.drained();
-    }
-
     /// What `run`'s callback was given.
     fn started(self: &Rc<Self>, socket: Result<UnixStream>) {
         let channel = Rc::downgrade(self);
@@ -210,243 +199,6 @@ impl Channel {
         }
     }
 
-    /// Encodes a request and sends it, or has it wait. What is wrong with it is told in a later dispatch.
-    pub fn call(
-        self: &Rc<Self>,
-        encode: impl FnOnce(Format, &mut Vec<u8>) -> Result<Vec<Arc<OwnedFd>>>,
-        on_part: Option<OnValue>,
-        on_answer: OnAnswer,
-    ) -> Call {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
-        let mut octets = self.scratch.take();
-        octets.clear();
-        octets.resize(HEADER, 0);
-        let encoded = self.may_call().and_then(|()| {
-            let fds = encode(self.format(), &mut octets).map_err(Error::refused)?;
-            self.finish(&mut octets, id, fds.len()).map_err(Error::refused)?;
-            Ok(fds)
-        });
-        match encoded {
-            Ok(fds) => {
-                let idle = self.calls.len() == 0;
-                self.calls.insert(id, Pending { on_answer: Some(on_answer), on_part });
-                self.send(&octets, fds, idle);
-                if self.stage.get() == Stage::Closed {
-                    self.give_grace();
-                }
-            }
-            Err(error) => tell(on_answer, error),
-        }
-        octets.shrink_to(KEPT);
-        self.scratch.set(octets);
-        Call { channel: Rc::clone(self), id }
-    }
-
-    fn may_call(&self) -> Result<(), Error> {
-        let misuse = |kind, message: String| Err(Error::refused(crate::Error::new(kind, message)));
-        let entry = &self.settings.hello.entry;
-        if !self.is_own() {
-            let message = format!("the worker for {entry} is one of another process");
-            return misuse(ErrorKind::WrongProcess, message);
-        }
-        if let Some(why) = &*self.why.borrow() {
-            return Err(why.clone());
-        }
-        if self.is_full() {
-            let waiting = self.outbox.borrow().len();
-            let message = format!("{waiting} octets wait to be sent to the worker for {entry}");
-            return misuse(ErrorKind::Misuse, message);
-        }
-        Ok(())
-    }
-
-    /// Fills in the header of a request.
-    fn finish(&self, octets: &mut [u8], id: u64, fds: usize) -> Result<()> {
-        let header = Header { kind: Kind::Request, fds, len: octets.len() - HEADER, id };
-        header.may_travel(self.settings.limit)?;
-        octets[..HEADER].copy_from_slice(&header.encode());
-        Ok(())
-    }
-
-    /// Sends at once if the worker may be waiting for it. If not, what one turn brings goes out together.
-    fn send(self: &Rc<Self>, octets: &[u8], fds: Vec<Arc<OwnedFd>>, at_once: bool) {
-        let socket = self.socket.borrow().clone();
-        match socket.filter(|_| at_once && self.stage.get() == Stage::Open) {
-            Some(socket) => {
-                let sent = self.outbox.borrow_mut().send(socket, octets, fds, SendFlags::DONTWAIT);
-                self.sent(sent);
-            }
-            None if self.stage.get() > Stage::Open => (),
-            None => {
-                self.outbox.borrow_mut().push(octets, fds);
-                if self.outbox.borrow().len() > KEPT {
-                    self.flush();
-                } else if !self.flush_posted.replace(true) {
-                    let channel = Rc::clone(self);
-                    crate::queue().post(move || {
-                        channel.flush_posted.set(false);
-                        channel.flush();
-                    });
-                }
-            }
-        }
-    }
-
-    fn flush(self: &Rc<Self>) {
-        let socket = self.socket.borrow().clone();
-        if let Some(socket) = socket.filter(|_| self.stage.get() == Stage::Open) {
-            let flushed = self.outbox.borrow_mut().flush(&*socket, SendFlags::DONTWAIT);
-            self.sent(flushed);
-        }
-    }
-
-    /// Waits for room if any is needed.
-    fn sent(self: &Rc<Self>, sent: rustix::io::Result<()>) {
-        if sent.is_err() {
-            // The worker has closed its end, which is read from it.
-            drop(self.outbox.take());
-        }
-        let full = !self.outbox.borrow().is_empty();
-        if let Some(watcher) = &*self.watcher.borrow()
-            && self.waiting.replace(full) != full
-        {
-            let interest = if full { Interest::BOTH } else { Interest::READABLE };
-            // The descriptor is open and watched, so there is nothing to refuse.
-            let _ = watcher.set_interest(interest);
-        }
-        self.drained();
-        if !full && self.closing.get() {
-            self.shut_down();
-        }
-    }
-
-    /// Tells who waits for it that there is room for more.
-    fn drained(&self) {
-        if self.outbox.borrow().len() > self.settings.backlog / 2 {
-            return;
-        }
-        if let Some(on_drain) = self.hooks.drain.take() {
-            crate::queue().post(on_drain);
-        }
-    }
-
-    fn ready(self: &Rc<Self>, ready: Readiness) {
-        if ready.is_writable() && !self.outbox.borrow().is_empty() {
-            self.flush();
-        }
-        if ready.is_readable() {
-            self.read();
-        }
-    }
-
-    /// Reads once, and hears what came; tells whether there may be more.
-    fn read(self: &Rc<Self>) -> bool {
-        let Some(socket) = self.socket.borrow().clone() else { return false };
-        let Some(mut inbox) = self.inbox.take() else { return false };
-        match inbox.receive(&*socket, RecvFlags::DONTWAIT) {
-            Ok(Found::Octets) => {
-                self.hear_all(inbox);
-                return self.stage.get() == Stage::Open;
-            }
-            Ok(Found::Nothing) => self.inbox.set(Some(inbox)),
-            Ok(Found::End) => self.ended(),
-            Err(error) => self.lose(crate::Error::system("read from a worker", error)),
-        }
-        false
-    }
-
-    /// Hears every message that is whole. If one's callback panics, a later turn goes on behind it.
-    fn hear_all(self: &Rc<Self>, inbox: Inbox) {
-        struct Taken<'a>(&'a Rc<Channel>, Option<Inbox>);
-        impl Drop for Taken<'_> {
-            fn drop(&mut self) {
-                self.0.inbox.set(self.1.take());
-            }
-        }
-        let again = Rc::clone(self);
-        let _again = OnPanic(Some(move || crate::queue().post(move || again.hear_rest())));
-        let mut taken = Taken(self, Some(inbox));
-        while self.stage.get() == Stage::Open
-            && let Some(inbox) = &mut taken.1
-        {
-            let heard = match inbox.next() {
-                Ok(Some(frame)) => self.hear(frame),
-                Ok(None) => return,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = heard {
-                return self.lose(error);
-            }
-        }
-    }
-
-    fn hear_rest(self: &Rc<Self>) {
-        if let Some(inbox) = self.inbox.take() {
-            self.hear_all(inbox);
-        }
-    }
-
-    fn hear(self: &Rc<Self>, frame: Frame<'_>) -> Result<()> {
-        let Frame { header, body, fds, lost_fds } = frame;
-        if !self.greeted.replace(true) {
-            let theirs = Hello::decode(header, body)?;
-            return self.settings.hello.meets(&theirs);
-        }
-        let value = Value { format: self.format(), octets: body, fds, lost_fds };
-        match header.kind {
-            Kind::Reply => self.answered(header.id, Ok(value)),
-            Kind::Failed => self.answered(header.id, Err(Error::Failed(text(body)))),
-            Kind::Panicked => {
-                let text = text(body);
-                let (message, place) = text.split_once('\0').unwrap_or((&text, ""));
-                let (message, place) = (message.into(), place.into());
-                self.answered(header.id, Err(Error::Panicked { message, place }))
-            }
-            Kind::Part => {
-                self.calls.hear_part(header.id, value).unwrap_or_else(|| Err(unasked(header)))
-            }
-            Kind::Event => self.hear_event(value),
-            Kind::Retire => {
-                self.retiring.set(true);
-                if let Some(on_retire) = self.hooks.retire.take() {
-                    on_retire();
-                }
-                Ok(())
-            }
-            Kind::Hello | Kind::Request | Kind::Cancel => {
-                Err(protocol(format!("a worker does not send {:?}", header.kind)))
-            }
-        }
-    }
-
-    fn answered(&self, id: u64, answer: Result<Value<'_>, Error>) -> Result<()> {
-        let Some(Pending { on_answer, .. }) = self.calls.remove(id) else {
-            return Err(protocol(format!("call {id} was answered, which waits for no answer")));
-        };
-        on_answer.map_or(Ok(()), |on_answer| on_answer(answer))
-    }
-
-    fn hear_event(&self, value: Value<'_>) -> Result<()> {
-        let Some(mut on_event) = self.hooks.event.take() else { return Ok(()) };
-        let heard = on_event(value);
-        if self.stage.get() == Stage::Open {
-            self.hooks.event.replace(Some(on_event));
-        }
-        heard
-    }
-
-    pub fn cancel(self: &Rc<Self>, id: u64) {
-        if !self.is_own() {
-            return;
-        }
-        if let Some(on_answer) = self.calls.cancel(id) {
-            let header = Header { kind: Kind::Cancel, fds: 0, len: 0, id };
-            self.send(&header.encode(), Vec::new(), true);
-            tell(on_answer, Error::Cancelled);
-        }
-    }
-
     /// No more requests: the worker hears of it when it has all of them.
     pub fn close(self: &Rc<Self>) {
         if self.closing.replace(true) || !self.is_own() {
@@ -454,13 +206,6 @@ impl Channel {
         }
         if self.stage.get() == Stage::Open {
             self.flush();
-        }
-    }
-
-    fn shut_down(&self) {
-        if let Some(socket) = &*self.socket.borrow() {
-            // The worker may have gone before; then there is nobody to be told.
-            let _ = rustix::net::shutdown(socket, Shutdown::Write);
         }
     }
 
@@ -563,12 +308,4 @@ fn tell(on_answer: OnAnswer, error: Error) {
         // Nothing is decoded, so nothing can be wrong with it.
         let _ = on_answer(Err(error));
     });
-}
-
-fn text(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).into_owned()
-}
-
-fn unasked(header: Header) -> crate::Error {
-    protocol(format!("{:?} came for call {}, which waits for nothing", header.kind, header.id))
 }

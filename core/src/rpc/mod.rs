@@ -72,6 +72,7 @@ mod concurrent;
 mod error;
 mod format;
 mod frame;
+pub(crate) mod fuzz;
 mod inbox;
 mod outbox;
 mod server;
