@@ -31,6 +31,10 @@ pub enum ErrorKind {
     Sandbox,
     /// What was waited for can no longer come.
     Cancelled,
+    /// It took longer than it may.
+    Deadline,
+    /// Too many workers died of it.
+    Poison,
     /// Whatever the user's own code meant by it: see [`Error::other`].
     Other,
 }
@@ -56,17 +60,18 @@ impl Error {
         }
     }
 
+    /// An error with what brought it about.
+    pub(crate) fn caused(
+        kind: ErrorKind,
+        message: impl Into<String>,
+        source: impl error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Error { kind, message: message.into(), source: Some(Box::new(source)) }
+    }
+
     /// The same error once more, for another who hears of it.
     pub(crate) fn again(error: &Error) -> Self {
         Error::new(error.kind, error.to_string())
-    }
-
-    /// An error whose text is its source's.
-    pub(crate) fn wrapping(
-        kind: ErrorKind,
-        source: impl error::Error + Send + Sync + 'static,
-    ) -> Self {
-        Error { kind, message: source.to_string(), source: Some(Box::new(source)) }
     }
 
     /// Wraps an error of the program's own, for entries and callbacks that return [`Result`].

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tine::rpc::{self, Client, Error, Format};
 use tine::{Cause, ErrorKind, Shared, SharedMut, Template, Worker};
 use tine_tests::rpc::{Answer, Fate, call};
+use tine_tests::told::eventually;
 use tine_tests::{cases, runner};
 
 fn main() -> ExitCode {
@@ -340,6 +341,9 @@ fn an_entry_that_serves_something_else(template: &Template) {
 fn a_client_dropped_with_calls_under_way(template: &Template) {
     let (client, fate) = run(template);
     let answers: Vec<_> = (0..100).map(|number| call(&client, &Ask::Twice(number))).collect();
+    client.close();
+    let late = call(&client, &Ask::Twice(1)).get().expect_err("no more");
+    assert!(matches!(&late, Error::Refused(error) if error.kind() == ErrorKind::Misuse), "{late}");
     end(client, &fate);
     for (number, answer) in (0..).zip(&answers) {
         assert!(answer.is_settled(), "before the worker's end is told");
@@ -421,6 +425,10 @@ fn a_cancelled_call(template: &Template) {
     assert!(matches!(waiting.get(), Err(Error::Cancelled)));
     assert_eq!(later.get().expect("a number"), 8);
     later.call.cancel();
+    // Its answer is waited for, which is an error if it had not begun.
+    let asked = call(&client, &Ask::Wait);
+    asked.call.ask_to_end();
+    assert!(matches!(asked.get(), Ok(0) | Err(Error::Failed(_))));
     assert_eq!(client.outstanding(), 0);
     end(client, &fate);
 }
@@ -446,10 +454,13 @@ fn a_callback_that_panics(template: &Template) {
 
 /// F28: it says that it wants no more, answers what it has, and ends when the client is dropped.
 fn a_worker_that_retires(template: &Template) {
-    let retired = Rc::new(Cell::new(false));
-    let hears = Rc::clone(&retired);
-    let builder = Client::<Ask, u32>::builder().on_retire(move || hears.set(true));
+    let (ready, retired) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+    let (serves, hears) = (Rc::clone(&ready), Rc::clone(&retired));
+    let builder = Client::<Ask, u32>::builder()
+        .on_ready(move || serves.set(true))
+        .on_retire(move || hears.set(true));
     let (client, fate) = Fate::run(builder, template.fork(), ANSWER);
+    eventually("it serves, and was asked for nothing yet", || ready.get().then_some(()));
     let (first, second) = (call(&client, &Ask::Retire), call(&client, &Ask::Twice(1)));
     first.get().expect("retired");
     assert!(retired.get() && client.is_retiring() && client.is_open());

@@ -139,6 +139,11 @@ impl Call {
         self.channel.cancel(self.id);
     }
 
+    /// Asks the worker to end this call early, as [`cancel`](Call::cancel) does, and waits for what it answers.
+    pub fn ask_to_end(&self) {
+        self.channel.ask_to_end(self.id);
+    }
+
     /// Tells whether the callback has still to run.
     pub fn is_pending(&self) -> bool {
         self.channel.calls.is_pending(self.id)

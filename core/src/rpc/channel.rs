@@ -55,6 +55,7 @@ pub(super) struct Hooks {
     pub error: RefCell<Option<Told<Error>>>,
     pub exit: RefCell<Option<Told<Exit>>>,
     pub drain: RefCell<Option<Box<dyn FnOnce()>>>,
+    pub ready: RefCell<Option<Box<dyn FnOnce()>>>,
     pub retire: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
@@ -294,7 +295,8 @@ impl Channel {
             }
             self.fail_all(Error::Ended(Box::new(exit.clone())));
         }
-        drop((self.hooks.event.take(), self.hooks.drain.take(), self.hooks.retire.take()));
+        drop((self.hooks.event.take(), self.hooks.drain.take()));
+        drop((self.hooks.ready.take(), self.hooks.retire.take()));
         if let Some(on_exit) = self.hooks.exit.take() {
             crate::queue().post(move || on_exit(exit));
         }

@@ -131,6 +131,11 @@ impl<Req: ?Sized, Rep> Client<Req, Rep> {
         self.channel.on_drain(Box::new(callback));
     }
 
+    /// Makes no more requests, as when the client is dropped: the worker answers those that it has, and ends.
+    pub fn close(&self) {
+        self.channel.close();
+    }
+
     /// Tells whether calls can be answered still, as far as is known.
     pub fn is_open(&self) -> bool {
         self.channel.stage() < Stage::Closed
@@ -170,6 +175,12 @@ impl<Req: Serialize + ?Sized, Rep: DeserializeOwned + 'static> Builder<Req, Rep>
     /// dropped or the worker has retired, every call is answered, and the worker has ended well.
     pub fn on_error(self, callback: impl FnOnce(Error) + 'static) -> Self {
         self.hooks.error.replace(Some(Box::new(callback)));
+        self
+    }
+
+    /// Hears once that the worker serves: it has said who it is, and waits for the first request.
+    pub fn on_ready(self, callback: impl FnOnce() + 'static) -> Self {
+        self.hooks.ready.replace(Some(Box::new(callback)));
         self
     }
 

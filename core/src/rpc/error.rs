@@ -87,6 +87,6 @@ impl error::Error for Error {
 /// With the same text, and the [`Error`] as its source.
 impl From<Error> for crate::Error {
     fn from(error: Error) -> crate::Error {
-        crate::Error::wrapping(error.kind(), error)
+        crate::Error::caused(error.kind(), error.to_string(), error)
     }
 }

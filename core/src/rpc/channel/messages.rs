@@ -72,7 +72,11 @@ impl Channel {
         let Frame { header, body, fds, lost_fds } = frame;
         if !self.greeted.replace(true) {
             let theirs = Hello::decode(header, body)?;
-            return self.settings.hello.meets(&theirs);
+            self.settings.hello.meets(&theirs)?;
+            if let Some(on_ready) = self.hooks.ready.take() {
+                on_ready();
+            }
+            return Ok(());
         }
         let value = Value { format: self.format(), octets: body, fds, lost_fds };
         match header.kind {

@@ -68,6 +68,10 @@ impl Channel {
         if let Some(why) = &*self.why.borrow() {
             return Err(why.clone());
         }
+        if self.closing.get() {
+            let message = format!("the client of the worker for {entry} was closed");
+            return misuse(ErrorKind::Misuse, message);
+        }
         if self.is_full() {
             let waiting = self.outbox.borrow().len();
             let message = format!("{waiting} octets wait to be sent to the worker for {entry}");
@@ -151,10 +155,21 @@ impl Channel {
             return;
         }
         if let Some(on_answer) = self.calls.cancel(id) {
-            let header = Header { kind: Kind::Cancel, fds: 0, len: 0, id };
-            self.send(&header.encode(), Vec::new(), true);
+            self.send_cancel(id);
             tell(on_answer, Error::Cancelled);
         }
+    }
+
+    /// Tells the worker that an answer is not wanted any more; it is heard all the same.
+    pub(in crate::rpc) fn ask_to_end(self: &Rc<Self>, id: u64) {
+        if self.is_own() && self.calls.is_pending(id) {
+            self.send_cancel(id);
+        }
+    }
+
+    fn send_cancel(self: &Rc<Self>, id: u64) {
+        let header = Header { kind: Kind::Cancel, fds: 0, len: 0, id };
+        self.send(&header.encode(), Vec::new(), true);
     }
 
     pub(super) fn shut_down(&self) {
