@@ -63,6 +63,8 @@
 //! - [`Process`]: descriptors, arguments, code to run before, copies; [`Process::run`].
 //! - [`rpc`]: typed requests, replies and events over a worker's socket, with descriptors and shared memory
 //!   inside of them.
+//! - [`Pool`]: many such workers and one line of work, in which what is seen comes first; jobs are cancelled,
+//!   have deadlines, and are settled once whatever dies.
 //! - [`Running`] and [`Exit`]: the account of each worker's end.
 //! - [`Command`]: external programs, and processes on other machines.
 //! - [`Queue`]: watchers of descriptors, time, signals, children and idleness; posts from other threads;
@@ -82,6 +84,7 @@ mod error;
 #[cfg_attr(not(feature = "testing"), path = "no_fault.rs")]
 mod fault;
 mod fuzz;
+pub mod pool;
 mod process;
 mod queue;
 pub mod rpc;
@@ -96,6 +99,7 @@ mod wire;
 
 pub use entry::{Entry, Function, Outcome};
 pub use error::{Error, ErrorKind, Result};
+pub use pool::Pool;
 pub use process::{
     Cause, Command, Exit, Process, Report, Running, Spawned, Stdio, Template, call, template,
 };

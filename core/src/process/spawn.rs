@@ -138,6 +138,11 @@ impl Process {
         self.give(Ok(Given::Sandbox(sandbox.encode().into())))
     }
 
+    /// What it is forked from; its own, once code was called in it and it was forked.
+    pub(crate) fn template(&self) -> Template {
+        self.preparing.borrow().template.clone()
+    }
+
     fn give(self, given: Result<Given>) -> Self {
         let mut preparing = self.preparing.borrow_mut();
         match given {
