@@ -8,7 +8,7 @@
 //! A worker that goes takes one picture with it: the first that it has not answered. The others that
 //! it had in hand are handed back, and another worker comes when there is a picture for it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -16,9 +16,9 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tine::{Exit, Interest, Io, Running, Template, Timer};
-use tine_viewer::protocol::{Caller, Drawing, ProtocolError, Request};
-use tine_viewer::worker::DECODE;
+use tine::{Exit, Interest, Io, Posture, Running, Sandbox, Template, Timer};
+use tine_viewer::protocol::{Caller, Drawing, Failure, ProtocolError, Request};
+use tine_viewer::worker::{self, DECODE};
 
 /// Pictures that a worker has in hand at most: the one it decodes, and the next.
 const LOAD: usize = 2;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What became of a request.
 pub enum News {
     /// It was answered by the worker with this process id, or died with its worker.
-    Answered(u64, Option<u32>, Result<Drawing, String>),
+    Answered(u64, Option<u32>, Result<Drawing, Failure>),
     /// It was not tried, and may be asked for again.
     HandedBack(u64),
 }
@@ -38,6 +38,9 @@ pub struct Crew(Rc<Inside>);
 
 struct Inside {
     template: Template,
+    sandbox: Sandbox,
+    /// What holds of it, as the first worker told.
+    posture: OnceCell<Posture>,
     /// How many workers there may be.
     max: usize,
     /// By number, in the order they were started.
@@ -81,6 +84,8 @@ impl Crew {
     pub fn new(template: &Template, max: usize, tell: impl Fn(News) + 'static) -> Self {
         Self(Rc::new(Inside {
             template: template.clone(),
+            sandbox: worker::sandbox(),
+            posture: OnceCell::new(),
             max,
             workers: RefCell::default(),
             next: Cell::new(0),
@@ -118,6 +123,11 @@ impl Crew {
         self.0.crashed.get()
     }
 
+    /// What holds of the workers' sandbox; `None` until the first has come.
+    pub fn posture(&self) -> Option<&Posture> {
+        self.0.posture.get()
+    }
+
     /// The process ids of the workers there are.
     pub fn pids(&self) -> Vec<u32> {
         self.0.workers.borrow().values().filter_map(|worker| worker.running.pid()).collect()
@@ -147,6 +157,7 @@ impl Inside {
         let running = self
             .template
             .fork()
+            .sandbox(&self.sandbox)
             .run(DECODE, move |socket| with(&on_run, |inside| inside.came(number, socket)))
             .on_exit(move |exit| with(&on_exit, |inside| inside.gone(number, &exit)));
         let worker = Worker { running, phase: Phase::Coming, jobs: VecDeque::new() };
@@ -160,6 +171,9 @@ impl Inside {
             Ok(phase) => {
                 self.started.set(self.started.get() + 1);
                 if let Some(worker) = self.workers.borrow_mut().get_mut(&number) {
+                    if let Some(posture) = worker.running.posture() {
+                        self.posture.get_or_init(|| posture.clone());
+                    }
                     worker.phase = phase;
                 }
                 self.send(number);
@@ -268,7 +282,7 @@ impl Inside {
         let Some(worker) = self.workers.borrow_mut().remove(&number) else { return };
         let mut jobs = worker.jobs.into_iter().map(|job| job.request.job);
         if let Some(first) = jobs.next() {
-            (self.tell)(News::Answered(first, None, Err(why.into())));
+            (self.tell)(News::Answered(first, None, Err(Failure::passing(why))));
         }
         for job in jobs {
             (self.tell)(News::HandedBack(job));

@@ -83,10 +83,12 @@ impl Finish {
         Counts {
             pictures: self.gallery.total(),
             thumbnails_ok: self.gallery.tried() - failures.len() as u32,
+            thumbnails_cached: self.gallery.cached(),
             failures,
             workers_started: self.gallery.crew().started(),
             workers_crashed: self.gallery.crew().crashed(),
             workers: self.gallery.crew().pids(),
+            posture: self.gallery.crew().posture().cloned(),
             template: self.template.pid(),
         }
     }

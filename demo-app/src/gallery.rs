@@ -11,6 +11,7 @@ use std::rc::Rc;
 use tine::Template;
 use tine_viewer::protocol::Size;
 
+use crate::cache::{Cache, Saver};
 use crate::crew::Crew;
 use crate::files::Files;
 use crate::listing::{self, Source};
@@ -48,7 +49,10 @@ impl Gallery {
                 gallery.imp().take(news);
             }
         });
-        let tools = imp::Tools { crew, files: Files::start()?, side, sweep, measures };
+        let cache = Cache::of_user();
+        let saver = Saver::start(cache.clone())?;
+        let files = Files::start()?;
+        let tools = imp::Tools { crew, files, cache, saver, side, sweep, measures };
         // It was made a few lines above: nothing is set yet.
         let _unset = gallery.imp().tools.set(tools);
         Ok(gallery)
@@ -124,6 +128,11 @@ impl Gallery {
             .collect();
         failures.sort();
         failures
+    }
+
+    /// How many thumbnails came from the cache that all programs share.
+    pub fn cached(&self) -> u32 {
+        self.imp().cached.get()
     }
 
     /// Whether all thumbnails are made in the end, not only those in view.

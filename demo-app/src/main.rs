@@ -5,12 +5,14 @@
 //!                      ├─ picture_view
 //!                      └─ gallery ─┬─ listing: names, in a thread ──▶ catalog, picture_list
 //!                                  ├─ files: opens them, in a thread
+//!                                  ├─ cache: thumbnails that all programs share, in a thread
 //!                                  ├─ crew: the workers ◀──▶ tine_viewer::worker
 //!                                  └─ thumbnails: which there are, and which is next
 //! ```
 
 mod accessible;
 mod app;
+mod cache;
 mod catalog;
 mod crew;
 mod files;

@@ -1,10 +1,12 @@
 //! What is measured while the program runs, for `--report`.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tine::Posture;
 
 use crate::memory::{self, Ledger};
 use crate::poll_clock;
@@ -34,6 +36,8 @@ pub struct Report {
     pub thumbnails_ok: u32,
     /// How many of them have none.
     pub thumbnails_failed: u32,
+    /// How many thumbnails came from the cache that all programs share.
+    pub thumbnails_cached: u32,
     /// These, with the reasons.
     pub failures: Vec<Failure>,
     /// From the first line of `main` until the first thumbnail was painted; null if none was.
@@ -54,6 +58,8 @@ pub struct Report {
     pub template_private_kib: Option<u64>,
     /// Memory that a worker shares with no other process: the most that was seen in any.
     pub worker_private_kib_max: u64,
+    /// How far each rung of the workers' sandbox holds; empty if there was no worker.
+    pub sandbox: BTreeMap<String, String>,
 }
 
 /// A picture without a thumbnail.
@@ -71,6 +77,8 @@ pub struct Counts {
     pub pictures: u32,
     /// Those that have a thumbnail.
     pub thumbnails_ok: u32,
+    /// Those whose thumbnail came from the cache.
+    pub thumbnails_cached: u32,
     /// Those that have none.
     pub failures: Vec<Failure>,
     /// Workers that came to be.
@@ -79,6 +87,8 @@ pub struct Counts {
     pub workers_crashed: u32,
     /// The workers there are.
     pub workers: Vec<u32>,
+    /// What holds of the workers' sandbox.
+    pub posture: Option<Posture>,
     /// The template's process id, if it has one.
     pub template: Option<u32>,
 }
@@ -134,6 +144,7 @@ impl Measures {
             pictures: counts.pictures,
             thumbnails_ok: counts.thumbnails_ok,
             thumbnails_failed: counts.failures.len() as u32,
+            thumbnails_cached: counts.thumbnails_cached,
             failures: counts.failures,
             seconds_to_first_thumbnail: self.first_thumbnail.get().map(|time| time.as_secs_f64()),
             seconds_total: self.start.elapsed().as_secs_f64(),
@@ -147,6 +158,11 @@ impl Measures {
                 .ledger
                 .as_ref()
                 .map_or(0, |ledger| ledger.most_kib(counts.workers)),
+            sandbox: counts.posture.iter().flat_map(rungs).collect(),
         }
     }
+}
+
+fn rungs(posture: &Posture) -> impl Iterator<Item = (String, String)> {
+    posture.rungs().map(|(rung, hold, _)| (rung.to_string(), hold.to_string()))
 }

@@ -2,13 +2,16 @@
 //! socket.
 //!
 //! The app sends a [`Request`] with one read-only descriptor, the worker an [`Answer`], in the order
-//! of the requests, and with one sealed memory file if there is a picture. Both are records of fixed
-//! size, little-endian, so that a hostile worker has no length to lie about.
+//! of the requests, and with one sealed memory file if there is a picture, with another if there is a
+//! thumbnail for the cache as well. Both are records of fixed size, little-endian, so that a hostile
+//! worker has no length to lie about.
 //!
 //! | record | octets | fields |
 //! |---|---|---|
-//! | request | 16 | job u64, width u32, height u32 |
-//! | answer | 256 | job u64, status u32, width u32, height u32, stride u32, format u32, original width u32, original height u32, orientation u32, text length u32, text |
+//! | request | 20 | job u64, width u32, height u32, thumbnail's side u32 |
+//! | answer | 256 | job u64, status u32, then one of these |
+//! | drawn | 40 | width u32, height u32, stride u32, format u32, original width u32, original height u32, orientation u32, thumbnail's octets u32, animated u32 |
+//! | failed | 244 | lasting u32, text length u32, text |
 //!
 //! This file has the words and their octets; [`Caller`] and [`receive_request`] move them.
 
@@ -19,7 +22,7 @@ mod error;
 mod socket;
 
 pub use caller::{Caller, Reply};
-pub use drawing::Drawing;
+pub use drawing::{Drawing, Encoded};
 pub use error::ProtocolError;
 pub use socket::{receive_request, send_answer};
 
@@ -61,6 +64,12 @@ impl Size {
         } else {
             Self::new(part(width, to_height, height) as u32, to_height.max(1) as u32)
         }
+    }
+
+    /// This size, enlarged where `other` is larger.
+    #[must_use]
+    pub fn at_least(self, other: Self) -> Self {
+        Self::new(self.width.max(other.width), self.height.max(other.height))
     }
 
     /// Whether it is nowhere larger than `bounds`.
@@ -123,6 +132,9 @@ pub struct Request {
     pub job: u64,
     /// The picture is reduced to fit into this, right side up, and never enlarged.
     pub want: Size,
+    /// The side of the square for which a thumbnail is to be encoded too, if the picture is larger than
+    /// that; 0 for none.
+    pub thumbnail: u32,
 }
 
 /// What became of a [`Request`].
@@ -145,9 +157,29 @@ pub enum Outcome {
         original: Size,
         /// The EXIF orientation that was applied, 1 (none) to 8.
         orientation: u8,
+        /// Octets of the thumbnail, a PNG file in a memory of its own; 0 if there is none.
+        thumbnail: u32,
+        /// It is the first of several frames.
+        animated: bool,
     },
+    /// There is no picture.
+    Failed(Failure),
+}
+
+/// Why there is no picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
     /// One sentence for people; cut to what a record holds.
-    Failed(String),
+    pub reason: String,
+    /// It lies in the file's content: the same will come of it until that changes.
+    pub lasting: bool,
+}
+
+impl Failure {
+    /// One that may not come again: of a worker, of the system.
+    pub fn passing(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), lasting: false }
+    }
 }
 
 #[cfg(test)]

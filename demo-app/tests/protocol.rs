@@ -13,7 +13,7 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags};
 use tine_viewer::protocol::{
-    Answer, Caller, Layout, Outcome, PixelFormat, ProtocolError, Reply, Request, Size,
+    Answer, Caller, Failure, Layout, Outcome, PixelFormat, ProtocolError, Reply, Request, Size,
     receive_request, send_answer,
 };
 use tine_viewer::worker::serve;
@@ -25,7 +25,7 @@ const ALL_SEALS: SealFlags =
 const DEADLINE: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
 fn request(job: u64) -> Request {
-    Request { job, want: WANT }
+    Request { job, want: WANT, thumbnail: 0 }
 }
 
 fn picture(name: &str, width: u32, height: u32) -> PathBuf {
@@ -70,12 +70,18 @@ fn drawn(job: u64, width: u32, height: u32) -> Answer {
         stride: width * 4,
         format: PixelFormat::Rgba8Premultiplied,
     };
-    let outcome = Outcome::Drawn { layout, original: layout.size, orientation: 1 };
+    let outcome = Outcome::Drawn {
+        layout,
+        original: layout.size,
+        orientation: 1,
+        thumbnail: 0,
+        animated: false,
+    };
     Answer { job, outcome }
 }
 
 fn failed(job: u64) -> Answer {
-    Answer { job, outcome: Outcome::Failed("it is broken".into()) }
+    Answer { job, outcome: Outcome::Failed(Failure::passing("it is broken")) }
 }
 
 /// Sends `octets` with all of `descriptors` on the first.
@@ -91,7 +97,7 @@ fn send_raw(socket: &UnixStream, octets: &[u8], descriptors: &[BorrowedFd<'_>]) 
 /// The octets of an answer, as [`send_answer`] makes them.
 fn octets(answer: &Answer) -> Vec<u8> {
     let (mut reader, writer) = UnixStream::pair().unwrap();
-    send_answer(&writer, answer, None).unwrap();
+    send_answer(&writer, answer, &[]).unwrap();
     drop(writer);
     let mut octets = Vec::new();
     reader.read_to_end(&mut octets).unwrap();
@@ -122,9 +128,10 @@ fn pictures_and_failures_come_back_in_order() {
                 assert_eq!(drawing.layout.size, Size::new(64, 32));
                 assert_eq!(drawing.to_bytes().unwrap(), [10, 200, 30].repeat(64 * 32));
             }
-            Err(reason) => {
+            Err(failure) => {
                 assert_eq!(job % 2, 1);
-                assert_eq!(reason, "not a picture: unknown format");
+                assert_eq!(failure.reason, "not a picture: unknown format");
+                assert!(failure.lasting);
             }
         }
     }
@@ -199,7 +206,7 @@ fn a_worker_that_leaves_is_told_with_what_it_owes() {
     // All is read first: what is left unread turns the end into a reset.
     receive_request(&worker).unwrap();
     receive_request(&worker).unwrap();
-    send_answer(&worker, &failed(5), None).unwrap();
+    send_answer(&worker, &failed(5), &[]).unwrap();
     drop(worker);
     assert_eq!(wait(&mut caller).unwrap().job, 5);
     assert!(matches!(wait(&mut caller), Err(ProtocolError::Closed)));
@@ -214,10 +221,10 @@ fn a_torn_answer_is_told() {
 
 #[test]
 fn answers_that_nobody_asked_for_are_refused() {
-    let result = against(|worker| send_answer(&worker, &failed(2), None).unwrap());
+    let result = against(|worker| send_answer(&worker, &failed(2), &[]).unwrap());
     assert!(matches!(result, Err(ProtocolError::Unasked(2))), "{result:?}");
     let (app, worker) = UnixStream::pair().unwrap();
-    send_answer(&worker, &failed(1), None).unwrap();
+    send_answer(&worker, &failed(1), &[]).unwrap();
     let result = wait(&mut Caller::new(app));
     assert!(matches!(result, Err(ProtocolError::Unasked(1))), "{result:?}");
 }
@@ -262,7 +269,7 @@ fn a_second_descriptor_later_in_the_answer_is_refused() {
 fn memory_must_be_sealed_memory_and_large_enough() {
     let with = |memory: OwnedFd| {
         let answer = drawn(1, 2, 2);
-        match against(|worker| send_answer(&worker, &answer, Some(memory.as_fd())).unwrap()) {
+        match against(|worker| send_answer(&worker, &answer, &[memory.as_fd()]).unwrap()) {
             Err(ProtocolError::Memory(what)) => what,
             other => panic!("{other:?}"),
         }
@@ -278,14 +285,14 @@ fn memory_must_be_sealed_memory_and_large_enough() {
 fn a_picture_larger_than_wanted_is_refused() {
     let memory = memory(65 * 4, ALL_SEALS);
     let answer = drawn(1, 65, 1);
-    let result = against(|worker| send_answer(&worker, &answer, Some(memory.as_fd())).unwrap());
+    let result = against(|worker| send_answer(&worker, &answer, &[memory.as_fd()]).unwrap());
     assert!(matches!(result, Err(ProtocolError::Malformed("size"))), "{result:?}");
 }
 
 #[test]
 fn a_request_without_its_descriptor_ends_the_worker() {
     let (mut app, worker) = UnixStream::pair().unwrap();
-    app.write_all(&[0; 16]).unwrap();
+    app.write_all(&[0; 20]).unwrap();
     assert_eq!(serve(&worker).unwrap_err().kind(), ErrorKind::InvalidData);
     app.write_all(&[0; 7]).unwrap();
     drop(app);

@@ -56,6 +56,9 @@ fn the_report_is_measured() {
     let processors = std::thread::available_parallelism().unwrap().get();
     assert!((1.0..=processors as f64).contains(&seen.number("workers_started")));
     assert_eq!(seen.number("workers_crashed"), 0.0);
+    for rung in ["no new privileges", "seccomp"] {
+        assert_eq!(seen.report["sandbox"][rung], "holds", "{}", seen.report);
+    }
     let (app, template, worker) = (
         seen.number("app_peak_rss_kib"),
         seen.number("template_private_kib"),

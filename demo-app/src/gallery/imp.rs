@@ -4,10 +4,11 @@
 use super::*;
 use gtk4::glib::subclass::Signal;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::os::fd::OwnedFd;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use tine_viewer::protocol::{Drawing, Request};
+use tine_viewer::protocol::{Drawing, Failure, Request};
 
+use crate::cache::{Cache, Class, Errand, Original, Saver};
 use crate::catalog::{Catalog, Chunk};
 use crate::crew::News;
 use crate::files::open_picture;
@@ -45,6 +46,10 @@ pub struct Gallery {
     pub(super) tools: OnceCell<Tools>,
     /// Files that are being opened.
     opening: Cell<usize>,
+    /// What is to become of the thumbnails that are being made, by id.
+    errands: RefCell<HashMap<u32, Answering>>,
+    /// How many thumbnails came from the cache.
+    pub(super) cached: Cell<u32>,
 }
 
 /// Something to be done with the gallery in its own thread.
@@ -54,6 +59,8 @@ type Act = Box<dyn FnOnce(&Gallery) + Send>;
 pub struct Tools {
     pub(super) crew: Crew,
     pub(super) files: Files,
+    pub(super) cache: Cache,
+    pub(super) saver: Saver,
     /// Of the square that thumbnails fit into, in pixels.
     pub(super) side: u32,
     pub(super) sweep: bool,
@@ -73,6 +80,12 @@ impl Whole {
     pub(super) fn new(id: u32, want: Size, done: OnWhole) -> Self {
         Self { id, want, done, asked: false }
     }
+}
+
+/// What is to become of an [`Errand`]'s answer.
+struct Answering {
+    is_cached: bool,
+    keep: Option<(Original, Class)>,
 }
 
 /// What is asked of the workers. Their requests carry it as a number.
@@ -178,7 +191,7 @@ impl Gallery {
         let crew = &self.tools().crew;
         while crew.room() > self.opening.get() {
             match self.next_job() {
-                Some(job) => self.open_file(job),
+                Some(job) => self.open_file(job, false),
                 None => break,
             }
         }
@@ -207,13 +220,22 @@ impl Gallery {
         id.map(Job::Thumbnail)
     }
 
-    fn open_file(&self, job: Job) {
+    /// With `anew` a thumbnail is made of the picture, whatever the cache has.
+    fn open_file(&self, job: Job, anew: bool) {
         self.opening.set(self.opening.get() + 1);
         let path = self.catalog.borrow().path(job.id());
+        let cache = self.tools().cache.clone();
+        let class = match job {
+            Job::Thumbnail(_) => Class::covering(self.tools().side),
+            Job::Whole(_) => None,
+        };
         let reply = self.reply();
         self.tools().files.run(move || {
-            let file = open_picture(&path);
-            reply(Box::new(move |gallery| gallery.opened(job, file)));
+            let errand = open_picture(&path).and_then(|file| match class {
+                Some(class) => cache.errand(&path, file, class, anew),
+                None => Ok(Errand::plain(file)),
+            });
+            reply(Box::new(move |gallery| gallery.opened(job, errand)));
         });
     }
 
@@ -235,13 +257,18 @@ impl Gallery {
 
 // From jobs to pictures.
 impl Gallery {
-    fn opened(&self, job: Job, file: Result<OwnedFd, String>) {
+    fn opened(&self, job: Job, errand: Result<Errand, String>) {
         self.opening.set(self.opening.get() - 1);
-        match (file, self.want(job)) {
-            (Ok(file), Some(want)) => {
-                self.tools().crew.submit(Request { job: job.number(), want }, file);
+        match (errand, self.want(job)) {
+            (Ok(errand), Some(want)) => {
+                let Errand { file, is_cached, keep } = errand;
+                let thumbnail = keep.as_ref().map_or(0, |(_, class)| class.side());
+                if let Job::Thumbnail(id) = job {
+                    self.errands.borrow_mut().insert(id, Answering { is_cached, keep });
+                }
+                self.tools().crew.submit(Request { job: job.number(), want, thumbnail }, file);
             }
-            (Err(reason), _) => self.answered(job, Err(reason)),
+            (Err(reason), _) => self.answered(job, Err(Failure::passing(reason))),
             (Ok(_), None) => {}
         }
         self.pump();
@@ -266,7 +293,10 @@ impl Gallery {
                 self.answered(Job::from_number(number), result);
             }
             News::HandedBack(number) => match Job::from_number(number) {
-                Job::Thumbnail(id) => self.thumbnails.borrow_mut().hand_back(id),
+                Job::Thumbnail(id) => {
+                    self.errands.borrow_mut().remove(&id);
+                    self.thumbnails.borrow_mut().hand_back(id);
+                }
                 Job::Whole(id) => self.ask_again(id),
             },
         }
@@ -281,15 +311,37 @@ impl Gallery {
         }
     }
 
-    fn answered(&self, job: Job, result: Result<Drawing, String>) {
-        match (job, result) {
-            (Job::Thumbnail(id), Ok(drawing)) => {
-                let octets = drawing.layout.len() as usize;
-                self.thumbnail(id, texture(drawing).map(|texture| (texture, octets)));
+    fn answered(&self, job: Job, result: Result<Drawing, Failure>) {
+        match job {
+            Job::Thumbnail(id) => self.thumbnail_answered(id, result),
+            Job::Whole(id) => {
+                self.whole(id, result.map_err(|failure| failure.reason).and_then(texture));
             }
-            (Job::Thumbnail(id), Err(reason)) => self.thumbnail(id, Err(reason)),
-            (Job::Whole(id), result) => self.whole(id, result.and_then(texture)),
         }
+    }
+
+    fn thumbnail_answered(&self, id: u32, mut result: Result<Drawing, Failure>) {
+        let saver = &self.tools().saver;
+        let errand = self.errands.borrow_mut().remove(&id);
+        match (&mut result, errand.map(|errand| (errand.is_cached, errand.keep))) {
+            // The cache's fault.
+            (Err(_), Some((true, _))) => return self.open_file(Job::Thumbnail(id), true),
+            (Ok(_), Some((true, _))) => self.cached.set(self.cached.get() + 1),
+            (Ok(drawing), Some((false, Some((original, class))))) => {
+                if let Some(encoded) = drawing.thumbnail.take() {
+                    saver.keep(original, class, drawing.original, encoded);
+                }
+            }
+            (Err(failure), Some((false, Some((original, _))))) if failure.lasting => {
+                saver.keep_failure(original, &failure.reason);
+            }
+            _ => {}
+        }
+        let made = result.map_err(|failure| failure.reason).and_then(|drawing| {
+            let octets = drawing.layout.len() as usize;
+            Ok((texture(drawing)?, octets))
+        });
+        self.thumbnail(id, made);
     }
 
     fn thumbnail(&self, id: u32, result: Result<(gdk::Texture, usize), String>) {

@@ -9,7 +9,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 use super::codec::{ANSWER_LEN, decode_answer, encode_request};
 use super::socket::{receive, send};
-use super::{Answer, Drawing, Outcome, ProtocolError, Request};
+use super::{Answer, Drawing, Encoded, Failure, Outcome, ProtocolError, Request};
 
 /// Asks one worker for pictures and takes its answers.
 ///
@@ -20,10 +20,10 @@ pub struct Caller {
     /// What the worker has been asked and has not answered, oldest first.
     asked: VecDeque<Request>,
     /// The first `filled` octets of the next answer, and the descriptors that came with them: at
-    /// most one.
+    /// most two.
     octets: [u8; ANSWER_LEN],
     filled: usize,
-    memory: Option<OwnedFd>,
+    memories: Vec<OwnedFd>,
 }
 
 /// A worker's answer, checked.
@@ -31,15 +31,15 @@ pub struct Caller {
 pub struct Reply {
     /// The request's.
     pub job: u64,
-    /// The picture, or in one sentence why there is none.
-    pub result: Result<Drawing, String>,
+    /// The picture, or why there is none.
+    pub result: Result<Drawing, Failure>,
 }
 
 impl Caller {
     /// The app's end of a worker's socket; whether it blocks does not matter.
     pub fn new(socket: UnixStream) -> Self {
         let octets = [0; ANSWER_LEN];
-        Self { socket, asked: VecDeque::new(), octets, filled: 0, memory: None }
+        Self { socket, asked: VecDeque::new(), octets, filled: 0, memories: Vec::new() }
     }
 
     /// Asks for a picture. `file` is to be open for reading only; it may be closed at once.
@@ -50,7 +50,7 @@ impl Caller {
     /// - Whatever writing to the socket answers: mostly that the worker is gone.
     pub fn send(&mut self, request: Request, file: BorrowedFd<'_>) -> io::Result<()> {
         let octets = encode_request(&request);
-        let sent = send(&self.socket, &octets, Some(file), SendFlags::DONTWAIT)?;
+        let sent = send(&self.socket, &octets, &[file], SendFlags::DONTWAIT)?;
         if sent < octets.len() {
             // A stream socket takes so few octets as a whole, or not at all.
             return Err(io::ErrorKind::WriteZero.into());
@@ -92,12 +92,9 @@ impl Caller {
     }
 
     fn keep(&mut self, descriptors: Vec<OwnedFd>, overflow: bool) -> Result<(), ProtocolError> {
-        let count = descriptors.len() + usize::from(self.memory.is_some()) + usize::from(overflow);
-        if count > 1 {
-            return Err(ProtocolError::Descriptors(count));
-        }
-        self.memory = self.memory.take().or(descriptors.into_iter().next());
-        Ok(())
+        self.memories.extend(descriptors);
+        let count = self.memories.len() + usize::from(overflow);
+        if count > 2 { Err(ProtocolError::Descriptors(count)) } else { Ok(()) }
     }
 
     fn settle(&mut self, answer: Answer) -> Result<Reply, ProtocolError> {
@@ -105,17 +102,29 @@ impl Caller {
             Some(request) if request.job == answer.job => *request,
             _ => return Err(ProtocolError::Unasked(answer.job)),
         };
-        let result = match (answer.outcome, self.memory.take()) {
-            (Outcome::Drawn { layout, original, orientation }, Some(memory)) => {
+        let count = self.memories.len();
+        let mut memories = std::mem::take(&mut self.memories).into_iter();
+        let result = match answer.outcome {
+            Outcome::Drawn { layout, original, orientation, thumbnail, animated } => {
                 if !layout.size.fits_into(request.want) {
                     return Err(ProtocolError::Malformed("size"));
                 }
-                Ok(Drawing::verify(memory, layout, original, orientation)?)
+                if thumbnail > 0 && request.thumbnail == 0 {
+                    return Err(ProtocolError::Malformed("thumbnail"));
+                }
+                let mut next = || memories.next().ok_or(ProtocolError::Descriptors(count));
+                let mut drawing = Drawing::verify(next()?, layout, original, orientation)?;
+                drawing.animated = animated;
+                if thumbnail > 0 {
+                    drawing.thumbnail = Some(Encoded::verify(next()?, thumbnail)?);
+                }
+                Ok(drawing)
             }
-            (Outcome::Failed(text), None) => Err(text),
-            (Outcome::Drawn { .. }, None) => return Err(ProtocolError::Descriptors(0)),
-            (Outcome::Failed(_), Some(_)) => return Err(ProtocolError::Descriptors(1)),
+            Outcome::Failed(failure) => Err(failure),
         };
+        if memories.next().is_some() {
+            return Err(ProtocolError::Descriptors(count));
+        }
         self.asked.pop_front();
         Ok(Reply { job: answer.job, result })
     }

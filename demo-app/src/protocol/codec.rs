@@ -1,13 +1,16 @@
 //! Between the two flows: records to octets and back. No input or output here.
 
-use super::{Answer, Layout, Outcome, PixelFormat, ProtocolError, Request, Size};
+use super::{Answer, Failure, Layout, Outcome, PixelFormat, ProtocolError, Request, Size};
 use crate::worker::PIXEL_LIMIT;
 
-pub(super) const REQUEST_LEN: usize = 16;
+pub(super) const REQUEST_LEN: usize = 20;
 pub(super) const ANSWER_LEN: usize = 256;
 
 /// Where the text of an answer begins.
-const TEXT: usize = 44;
+const TEXT: usize = 20;
+
+/// The most octets that a thumbnail may have: 1024 squared with alpha, and a little.
+const THUMBNAIL_LIMIT: u32 = 5 << 20;
 
 const DRAWN: u32 = 0;
 const FAILED: u32 = 1;
@@ -17,18 +20,20 @@ pub(super) fn encode_request(request: &Request) -> [u8; REQUEST_LEN] {
     octets[..8].copy_from_slice(&request.job.to_le_bytes());
     put(&mut octets, 8, request.want.width);
     put(&mut octets, 12, request.want.height);
+    put(&mut octets, 16, request.thumbnail);
     octets
 }
 
 pub(super) fn decode_request(octets: &[u8; REQUEST_LEN]) -> Request {
-    Request { job: get_job(octets), want: Size::new(get(octets, 8), get(octets, 12)) }
+    let want = Size::new(get(octets, 8), get(octets, 12));
+    Request { job: get_job(octets), want, thumbnail: get(octets, 16) }
 }
 
 pub(super) fn encode_answer(answer: &Answer) -> [u8; ANSWER_LEN] {
     let mut octets = [0; ANSWER_LEN];
     octets[..8].copy_from_slice(&answer.job.to_le_bytes());
     match &answer.outcome {
-        Outcome::Drawn { layout, original, orientation } => {
+        Outcome::Drawn { layout, original, orientation, thumbnail, animated } => {
             let fields = [
                 DRAWN,
                 layout.size.width,
@@ -38,15 +43,19 @@ pub(super) fn encode_answer(answer: &Answer) -> [u8; ANSWER_LEN] {
                 original.width,
                 original.height,
                 u32::from(*orientation),
+                *thumbnail,
+                u32::from(*animated),
             ];
             for (index, field) in fields.into_iter().enumerate() {
                 put(&mut octets, 8 + 4 * index, field);
             }
         }
-        Outcome::Failed(text) => {
+        Outcome::Failed(failure) => {
+            let text = &failure.reason;
             let text = &text[..text.floor_char_boundary(ANSWER_LEN - TEXT)];
             put(&mut octets, 8, FAILED);
-            put(&mut octets, 40, text.len() as u32);
+            put(&mut octets, 12, u32::from(failure.lasting));
+            put(&mut octets, 16, text.len() as u32);
             octets[TEXT..TEXT + text.len()].copy_from_slice(text.as_bytes());
         }
     }
@@ -57,7 +66,10 @@ pub(super) fn encode_answer(answer: &Answer) -> [u8; ANSWER_LEN] {
 pub(super) fn decode_answer(octets: &[u8; ANSWER_LEN]) -> Result<Answer, ProtocolError> {
     let outcome = match get(octets, 8) {
         DRAWN => decode_drawn(octets)?,
-        FAILED => Outcome::Failed(decode_text(octets)?),
+        FAILED => Outcome::Failed(Failure {
+            reason: decode_text(octets)?,
+            lasting: decode_bool(octets, 12, "lasting")?,
+        }),
         _ => return Err(ProtocolError::Malformed("status")),
     };
     Ok(Answer { job: get_job(octets), outcome })
@@ -85,13 +97,30 @@ fn decode_drawn(octets: &[u8; ANSWER_LEN]) -> Result<Outcome, ProtocolError> {
     };
     let original = Size::new(get(octets, 28), get(octets, 32));
     let layout = Layout { size, stride, format };
-    Ok(Outcome::Drawn { layout, original, orientation })
+    let thumbnail = get(octets, 40);
+    if thumbnail > THUMBNAIL_LIMIT {
+        return Err(ProtocolError::Malformed("thumbnail"));
+    }
+    let animated = decode_bool(octets, 44, "animated")?;
+    Ok(Outcome::Drawn { layout, original, orientation, thumbnail, animated })
+}
+
+fn decode_bool(
+    octets: &[u8; ANSWER_LEN],
+    at: usize,
+    field: &'static str,
+) -> Result<bool, ProtocolError> {
+    match get(octets, at) {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(ProtocolError::Malformed(field)),
+    }
 }
 
 /// Text for people to see: printable characters in one line.
 fn decode_text(octets: &[u8; ANSWER_LEN]) -> Result<String, ProtocolError> {
     let text = TEXT
-        .checked_add(get(octets, 40) as usize)
+        .checked_add(get(octets, 16) as usize)
         .and_then(|end| octets.get(TEXT..end))
         .ok_or(ProtocolError::Malformed("text length"))?;
     let text = std::str::from_utf8(text).map_err(|_| ProtocolError::Malformed("text"))?;
@@ -124,8 +153,18 @@ mod tests {
     fn drawn() -> Answer {
         let layout =
             Layout { size: Size::new(3, 2), stride: 12, format: PixelFormat::Rgba8Premultiplied };
-        let outcome = Outcome::Drawn { layout, original: Size::new(600, 400), orientation: 6 };
+        let outcome = Outcome::Drawn {
+            layout,
+            original: Size::new(600, 400),
+            orientation: 6,
+            thumbnail: 5000,
+            animated: true,
+        };
         Answer { job: 0x0102_0304_0506_0708, outcome }
+    }
+
+    fn failed(reason: &str) -> Outcome {
+        Outcome::Failed(Failure { reason: reason.into(), lasting: true })
     }
 
     /// `drawn()` with the field at `at` replaced.
@@ -145,9 +184,9 @@ mod tests {
 
     #[test]
     fn records_come_back_as_they_were() {
-        let request = Request { job: u64::MAX, want: Size::new(256, 512) };
+        let request = Request { job: u64::MAX, want: Size::new(256, 512), thumbnail: 128 };
         assert_eq!(decode_request(&encode_request(&request)), request);
-        for outcome in [drawn().outcome, Outcome::Failed("truncated JPEG".into())] {
+        for outcome in [drawn().outcome, failed("truncated JPEG")] {
             let answer = Answer { job: 7, outcome };
             assert_eq!(decode_answer(&encode_answer(&answer)).unwrap(), answer);
         }
@@ -163,18 +202,20 @@ mod tests {
 
     #[test]
     fn long_text_is_cut_between_characters() {
-        let answer = Answer { job: 1, outcome: Outcome::Failed("×".repeat(500)) };
+        let answer = Answer { job: 1, outcome: failed(&"×".repeat(500)) };
         match decode_answer(&encode_answer(&answer)).unwrap().outcome {
-            Outcome::Failed(text) => assert_eq!(text, "×".repeat((ANSWER_LEN - TEXT) / 2)),
+            Outcome::Failed(failure) => {
+                assert_eq!(failure.reason, "×".repeat((ANSWER_LEN - TEXT) / 2))
+            }
             drawn => panic!("{drawn:?}"),
         }
     }
 
     #[test]
     fn control_characters_are_not_shown() {
-        let answer = Answer { job: 1, outcome: Outcome::Failed("a\n\x1b[31mb".into()) };
+        let answer = Answer { job: 1, outcome: failed("a\n\x1b[31mb") };
         let answer = decode_answer(&encode_answer(&answer)).unwrap();
-        assert_eq!(answer.outcome, Outcome::Failed("a  [31mb".into()));
+        assert_eq!(answer.outcome, failed("a  [31mb"));
     }
 
     #[test]
@@ -187,16 +228,21 @@ mod tests {
         assert_malformed(with(24, 2), "format");
         assert_malformed(with(36, 0), "orientation");
         assert_malformed(with(36, 9), "orientation");
+        assert_malformed(with(40, THUMBNAIL_LIMIT + 1), "thumbnail");
+        assert_malformed(with(44, 2), "animated");
     }
 
     #[test]
     fn impossible_text_is_refused() {
-        let mut octets = encode_answer(&Answer { job: 1, outcome: Outcome::Failed("x".into()) });
+        let mut octets = encode_answer(&Answer { job: 1, outcome: failed("x") });
         octets[TEXT] = 0xFF;
         assert_malformed(decode_answer(&octets), "text");
-        put(&mut octets, 40, (ANSWER_LEN - TEXT) as u32 + 1);
+        put(&mut octets, 16, (ANSWER_LEN - TEXT) as u32 + 1);
         assert_malformed(decode_answer(&octets), "text length");
-        put(&mut octets, 40, u32::MAX);
+        put(&mut octets, 16, u32::MAX);
         assert_malformed(decode_answer(&octets), "text length");
+        put(&mut octets, 12, 7);
+        put(&mut octets, 16, 0);
+        assert_malformed(decode_answer(&octets), "lasting");
     }
 }

@@ -59,7 +59,8 @@ pub fn receive_request(socket: &UnixStream) -> io::Result<Option<(Request, Owned
     }
 }
 
-/// The worker's side: sends an answer, and with it the memory that the picture lies in.
+/// The worker's side: sends an answer, and with it the memories that the picture and its thumbnail lie
+/// in: none, one or two.
 ///
 /// # Errors
 ///
@@ -67,12 +68,12 @@ pub fn receive_request(socket: &UnixStream) -> io::Result<Option<(Request, Owned
 pub fn send_answer(
     socket: &UnixStream,
     answer: &Answer,
-    memory: Option<BorrowedFd<'_>>,
+    memories: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
     let octets = encode_answer(answer);
-    let mut sent = send(socket, &octets, memory, SendFlags::empty())?;
+    let mut sent = send(socket, &octets, memories, SendFlags::empty())?;
     while sent < octets.len() {
-        sent += send(socket, &octets[sent..], None, SendFlags::empty())?;
+        sent += send(socket, &octets[sent..], &[], SendFlags::empty())?;
     }
     Ok(())
 }
@@ -99,15 +100,14 @@ pub(super) fn receive(
     Ok(Received { count: message.bytes, descriptors, overflow })
 }
 
-/// One write, with a descriptor on its first octet. Returns how many octets were taken.
+/// One write, with descriptors on its first octet. Returns how many octets were taken.
 pub(super) fn send(
     socket: &UnixStream,
     octets: &[u8],
-    descriptor: Option<BorrowedFd<'_>>,
+    descriptors: &[BorrowedFd<'_>],
     flags: SendFlags,
 ) -> io::Result<usize> {
-    let descriptors = descriptor.as_slice();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(Errno::NOBUFS.into());

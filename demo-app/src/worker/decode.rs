@@ -35,6 +35,8 @@ pub struct Picture {
     pub original: Size,
     /// The EXIF orientation that was applied, 1 (none) to 8.
     pub orientation: u8,
+    /// It is the first of several frames.
+    pub animated: bool,
 }
 
 /// A picture as its decoder gave it.
@@ -124,6 +126,7 @@ fn finish(decoded: Decoded, want: Size) -> Picture {
         pixels: Pixels::from_image(image),
         original: turned(stored),
         orientation: orientation.to_exif(),
+        animated: false,
     }
 }
 

@@ -9,18 +9,31 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use crate::protocol::{self, Answer, Outcome, Request};
+use tine::{Rung, Sandbox};
+
+use crate::protocol::{self, Answer, Failure, Outcome, Request, Size};
 
 mod decode;
 mod error;
 mod jpeg;
 mod pixels;
 mod scale;
+mod thumbnail;
 mod watched;
 
 pub use decode::{PIXEL_LIMIT, Picture, decode};
 pub use error::DecodeError;
 pub use pixels::Pixels;
+
+/// What the workers may do: turn octets into pixels, within 2 GiB, which is the largest picture and as
+/// much again for its decoder.
+///
+/// Their processor time is not limited, for a worker serves as long as there are pictures; the app's
+/// clock limits each one. Few descriptors would do, but the kernel lets a process send some only while
+/// the user's processes have no more than this many on their way (unix(7), `ETOOMANYREFS`).
+pub fn sandbox() -> Sandbox {
+    Sandbox::decoder().memory(2 << 30).file_size(1 << 30).descriptors(256).without(Rung::Cpu)
+}
 
 tine::entry!(
     /// Serves the app's requests for pictures until the app closes the socket; see [`serve`].
@@ -39,24 +52,38 @@ fn decode_worker(worker: tine::Worker) -> io::Result<()> {
 /// - The app is gone while an answer is on its way.
 pub fn serve(socket: &UnixStream) -> io::Result<()> {
     while let Some((request, file)) = protocol::receive_request(socket)? {
-        let (outcome, memory) = work(&request, File::from(file));
-        let memory = memory.as_ref().map(AsFd::as_fd);
-        protocol::send_answer(socket, &Answer { job: request.job, outcome }, memory)?;
+        let (outcome, memories) = match work(&request, File::from(file)) {
+            Ok((outcome, memories)) => (outcome, memories),
+            Err(failure) => (Outcome::Failed(failure), Vec::new()),
+        };
+        let memories: Vec<_> = memories.iter().map(AsFd::as_fd).collect();
+        protocol::send_answer(socket, &Answer { job: request.job, outcome }, &memories)?;
     }
     Ok(())
 }
 
-/// What became of one request, with the memory that a picture lies in.
-fn work(request: &Request, file: File) -> (Outcome, Option<OwnedFd>) {
-    let picture = match decode(file, request.want) {
-        Ok(picture) => picture,
-        Err(error) => return (Outcome::Failed(error.to_string()), None),
-    };
-    match picture.pixels.to_sealed_memory() {
-        Ok(memory) => {
-            let Picture { pixels, original, orientation } = picture;
-            (Outcome::Drawn { layout: pixels.layout(), original, orientation }, Some(memory))
-        }
-        Err(error) => (Outcome::Failed(format!("no memory for the picture: {error}")), None),
+/// What became of one request, with the memories of the picture and of its thumbnail.
+fn work(request: &Request, file: File) -> Result<(Outcome, Vec<OwnedFd>), Failure> {
+    let square = Size::new(request.thumbnail, request.thumbnail);
+    let picture = decode(file, request.want.at_least(square)).map_err(|error| Failure {
+        reason: error.to_string(),
+        lasting: !matches!(error, DecodeError::Io(_)),
+    })?;
+    let Picture { mut pixels, original, orientation, animated } = picture;
+    let mut memories = Vec::new();
+    let mut thumbnail = 0;
+    // One that fits is its own thumbnail.
+    if request.thumbnail > 0 && !original.fits_into(square) {
+        let file = thumbnail::encode(pixels.clone().reduced(square)).map_err(no_memory)?;
+        thumbnail = file.len() as u32;
+        memories.push(pixels::seal(&file).map_err(no_memory)?);
     }
+    pixels = pixels.reduced(request.want);
+    memories.insert(0, pixels::seal(&pixels.bytes).map_err(no_memory)?);
+    let layout = pixels.layout();
+    Ok((Outcome::Drawn { layout, original, orientation, thumbnail, animated }, memories))
+}
+
+fn no_memory(error: io::Error) -> Failure {
+    Failure::passing(format!("no memory for the picture: {error}"))
 }

@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use image::DynamicImage;
+use image::{DynamicImage, RgbImage, RgbaImage};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
+use super::scale;
 use crate::protocol::{Layout, PixelFormat, Size};
 
 /// A picture's pixels, row after row from the top, without gaps.
@@ -31,30 +32,51 @@ impl Pixels {
         }
     }
 
+    /// The same picture, reduced to fit into `bounds`.
+    #[must_use]
+    pub fn reduced(self, bounds: Size) -> Self {
+        let size = self.size.fit_into(bounds);
+        if size == self.size {
+            return self;
+        }
+        Self::from_image(scale::to_size(self.into_image(), size))
+    }
+
+    pub(super) fn into_image(self) -> DynamicImage {
+        let Size { width, height } = self.size;
+        let image = match self.format {
+            PixelFormat::Rgb8 => {
+                RgbImage::from_raw(width, height, self.bytes).map(DynamicImage::ImageRgb8)
+            }
+            PixelFormat::Rgba8Premultiplied => {
+                RgbaImage::from_raw(width, height, self.bytes).map(DynamicImage::ImageRgba8)
+            }
+        };
+        image.expect("a picture has as many bytes as its size says")
+    }
+
     /// How the bytes lie in memory.
     pub fn layout(&self) -> Layout {
         let stride = self.size.width * self.format.bytes_per_pixel();
         Layout { size: self.size, stride, format: self.format }
     }
+}
 
-    /// The bytes in a memory file that nobody can change any more, neither size nor content.
-    ///
-    /// # Errors
-    ///
-    /// Whatever the system says, most likely that memory or descriptors are used up.
-    pub fn to_sealed_memory(&self) -> io::Result<OwnedFd> {
-        let memory = rustix::fs::memfd_create(
-            "tine-viewer picture",
-            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-        )?;
-        // Written, not mapped: memory cannot be sealed against writing while a writable mapping of it
-        // exists. The size comes first, so that running out of memory is an error and no signal.
-        rustix::fs::ftruncate(&memory, self.bytes.len() as u64)?;
-        rustix::fs::fcntl_add_seals(&memory, SealFlags::GROW | SealFlags::SHRINK)?;
-        write_all_at_start(&memory, &self.bytes)?;
-        rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SEAL)?;
-        Ok(memory)
-    }
+/// These octets in a memory file that nobody can change any more, neither size nor content.
+///
+/// # Errors
+///
+/// Whatever the system says, most likely that memory or descriptors are used up.
+pub(super) fn seal(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memory = rustix::fs::memfd_create("tine-viewer picture", flags)?;
+    // Written, not mapped: memory cannot be sealed against writing while a writable mapping of it
+    // exists. The size comes first, so that running out of memory is an error and no signal.
+    rustix::fs::ftruncate(&memory, bytes.len() as u64)?;
+    rustix::fs::fcntl_add_seals(&memory, SealFlags::GROW | SealFlags::SHRINK)?;
+    write_all_at_start(&memory, bytes)?;
+    rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SEAL)?;
+    Ok(memory)
 }
 
 fn write_all_at_start(memory: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {

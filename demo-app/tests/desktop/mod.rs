@@ -16,7 +16,8 @@ pub struct Desktop {
     x_server: Child,
     bus: Child,
     display: String,
-    bus_address: String,
+    /// Where the session's bus is.
+    pub bus_address: String,
     /// What the test writes, and the viewer's home.
     folder: TempDir,
 }

@@ -1,0 +1,189 @@
+//! The thumbnail cache between programs: what GIO and tumbler make of ours, and what the viewer makes of
+//! theirs.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+mod desktop;
+
+use desktop::{Desktop, write_plain};
+use gtk4::{gio, glib, prelude::*};
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+const TUMBLER: &str = "org.freedesktop.thumbnails.Thumbnailer1";
+const RED: [u8; 3] = [220, 30, 40];
+const GREEN: [u8; 3] = [20, 180, 60];
+
+/// Left alone for a minute, as files are that are not being written.
+fn settle(path: &Path) {
+    File::open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+}
+
+/// A settled picture of one colour.
+fn picture(path: &Path, color: [u8; 3]) {
+    write_plain(path, 800, 800, color);
+    settle(path);
+}
+
+impl Desktop {
+    /// A command that has the viewer's cache and bus.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("XDG_CACHE_HOME", self.path("cache"));
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.bus_address);
+        command
+    }
+
+    /// What GIO, and so every GTK program, says of a picture's thumbnail.
+    fn gio(&self, path: &Path) -> String {
+        let output = self.command("gio").args(["info", "-a", "thumbnail::*"]).arg(path).output();
+        String::from_utf8(output.expect("gio").stdout).unwrap()
+    }
+
+    /// Has tumbler make thumbnails, and waits until it says that it has.
+    fn tumble(&self, pictures: &[&Path]) {
+        let environment = format!("XDG_CACHE_HOME={}", self.path("cache").display());
+        let update = self.command("dbus-update-activation-environment").arg(environment).status();
+        assert!(update.expect("dbus-update-activation-environment").success());
+        let uris: Vec<_> =
+            pictures.iter().map(|path| gio::File::for_path(path).uri().to_string()).collect();
+        let types = vec!["image/png"; pictures.len()];
+        let context = glib::MainContext::new();
+        let tumbled = context.with_thread_default(|| {
+            let bus = self.connect();
+            let finished = Rc::new(Cell::new(false));
+            let told = finished.clone();
+            let tell = move |_: gio::DBusSignalRef| told.set(true);
+            let _subscribed = bus.subscribe_to_signal(
+                None,
+                Some(TUMBLER),
+                Some("Finished"),
+                None,
+                None,
+                gio::DBusSignalFlags::NONE,
+                tell,
+            );
+            let order = (uris, types, "large", "default", 0_u32).to_variant();
+            let (path, flags) =
+                (format!("/{}", TUMBLER.replace('.', "/")), gio::DBusCallFlags::NONE);
+            bus.call_sync(
+                Some(TUMBLER),
+                &path,
+                TUMBLER,
+                "Queue",
+                Some(&order),
+                None,
+                flags,
+                -1,
+                gio::Cancellable::NONE,
+            )
+            .expect("tumbler takes the order");
+            while !finished.get() {
+                context.iteration(true);
+            }
+        });
+        tumbled.expect("a context of its own");
+    }
+
+    fn connect(&self) -> gio::DBusConnection {
+        let flags = gio::DBusConnectionFlags::AUTHENTICATION_CLIENT
+            | gio::DBusConnectionFlags::MESSAGE_BUS_CONNECTION;
+        let none = gio::Cancellable::NONE;
+        gio::DBusConnection::for_address_sync(&self.bus_address, flags, None, none).expect("a bus")
+    }
+}
+
+#[test]
+fn thumbnails_are_made_once_and_failures_tried_once() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("twice");
+    picture(&folder.join("red.png"), RED);
+    picture(&folder.join("a b ü.png"), GREEN);
+    write_plain(&folder.join("small.png"), 100, 100, RED);
+    fs::write(folder.join("garbage.png"), "garbage").unwrap();
+    settle(&folder.join("small.png"));
+    settle(&folder.join("garbage.png"));
+    let first = desktop.view(&[&folder]);
+    assert_eq!(first.number("thumbnails_cached"), 0.0);
+    let thumbnails = desktop.path("cache/thumbnails");
+    let count = |folder: &str| fs::read_dir(thumbnails.join(folder)).unwrap().count();
+    // The small one is its own thumbnail.
+    assert_eq!(count("large"), 2);
+    assert_eq!(count(concat!("fail/tine-viewer-", env!("CARGO_PKG_VERSION"))), 1);
+
+    let second = desktop.view(&[&folder]);
+    assert_eq!(second.number("thumbnails_cached"), 2.0);
+    assert_eq!(second.failures(), first.failures());
+    assert_eq!(second.failures().len(), 1);
+    for color in [RED, GREEN] {
+        assert_eq!(second.pixels_of(color), first.pixels_of(color));
+    }
+    assert_eq!(count("large"), 2);
+}
+
+#[test]
+fn a_changed_picture_and_a_broken_thumbnail_are_made_anew() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("changed");
+    let (changed, broken) = (folder.join("changed.png"), folder.join("broken.png"));
+    picture(&changed, RED);
+    picture(&broken, GREEN);
+    desktop.view(&[&folder]);
+    let thumbnail = |path: &Path| {
+        let told = desktop.gio(path);
+        let path = told.lines().find_map(|line| line.trim().strip_prefix("thumbnail::path: "));
+        path.unwrap_or_else(|| panic!("{told}")).to_owned()
+    };
+    // The keys are whole, the pixels are not.
+    let octets = fs::read(thumbnail(&broken)).unwrap();
+    fs::write(thumbnail(&broken), &octets[..octets.len() - 200]).unwrap();
+    write_plain(&changed, 800, 800, [0, 0, 255]);
+    let seen = desktop.view(&[&folder]);
+    assert_eq!(seen.number("thumbnails_ok"), 2.0);
+    assert_eq!(seen.number("thumbnails_cached"), 0.0);
+    assert_eq!(seen.pixels_of(RED), 0);
+    assert!(seen.pixels_of([0, 0, 255]) > 20_000 && seen.pixels_of(GREEN) > 20_000);
+}
+
+#[test]
+fn other_programs_find_ours() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("ours");
+    let path = folder.join("100% ünïcödé (1).png");
+    picture(&path, RED);
+    desktop.view(&[&folder]);
+    let told = desktop.gio(&path);
+    assert!(told.contains("thumbnail::path: "), "{told}");
+    assert!(told.contains("thumbnail::is-valid: TRUE"), "{told}");
+    write_plain(&path, 800, 800, GREEN);
+    let told = desktop.gio(&path);
+    assert!(told.contains("thumbnail::is-valid: FALSE"), "{told}");
+}
+
+#[test]
+fn those_of_other_programs_are_used() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("theirs");
+    let (red, green) = (folder.join("red.png"), folder.join("green.png"));
+    picture(&red, RED);
+    picture(&green, GREEN);
+    desktop.tumble(&[&red, &green]);
+    let seen = desktop.view(&[&folder]);
+    assert_eq!(seen.number("thumbnails_cached"), 2.0, "{}", desktop.gio(&red));
+    assert!(seen.pixels_of(RED) > 20_000 && seen.pixels_of(GREEN) > 20_000);
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_no_trouble() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("no-cache");
+    picture(&folder.join("red.png"), RED);
+    // Not even root makes a folder in a file.
+    fs::write(desktop.path("cache"), "").unwrap();
+    let seen = desktop.view(&[&folder]);
+    assert_eq!(seen.number("thumbnails_ok"), 1.0);
+}
