@@ -36,7 +36,7 @@ impl Entry {
     }
 
     pub(crate) fn find(name: &[u8]) -> Option<&'static Entry> {
-        ENTRIES.iter().copied().find(|entry| entry.name.as_bytes() == name)
+        ENTRIES.iter().copied().find(|entry| is(entry.name, name))
     }
 
     /// The names of all entries, in alphabetical order.
@@ -75,7 +75,7 @@ impl Function {
     }
 
     pub(crate) fn find(name: &[u8]) -> Option<&'static Function> {
-        FUNCTIONS.iter().copied().find(|function| function.name.as_bytes() == name)
+        FUNCTIONS.iter().copied().find(|function| is(function.name, name))
     }
 
     /// The names of all functions, in alphabetical order.
@@ -134,11 +134,19 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
+/// Compares without the C library, whose page a fresh process would not touch otherwise.
+fn is(name: &str, wanted: &[u8]) -> bool {
+    name.len() == wanted.len() && name.bytes().eq(wanted.iter().copied())
+}
+
 /// Registers a function that workers can enter, and names a constant for it.
 ///
 /// The function takes a [`Worker`] and returns nothing or a `Result<(), E>` whose `E` can be shown.
 /// It is found by its name, `module::function`, so that processes made from another image of the
 /// program, or from another program that links it, enter the same one.
+///
+/// When it returns the process leaves by `_exit`: no buffer is written out. What it printed in whole lines
+/// is out; of an unfinished line, and of buffers of its own, it takes care itself (`flush`).
 ///
 /// ```
 /// tine::entry!(

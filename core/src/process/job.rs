@@ -21,7 +21,7 @@ use super::recipe::{Recipe, Then};
 use super::said::Said;
 use super::{Exit, Template};
 use crate::sys::stamp::stamp;
-use crate::wire::{Outbox, socket};
+use crate::wire::{Outbox, Waiting, socket};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
@@ -114,19 +114,20 @@ impl Job {
 
     /// Writes what the socket takes of the orders.
     ///
-    /// Gives the octets, which the process will find there, and whether it is to be a fresh image.
-    pub fn ask(&self, socket: OwnedFd) -> Result<(u32, bool)> {
+    /// Gives what the process will find there, and whether it is to be a fresh image.
+    pub fn ask(&self, socket: OwnedFd) -> Result<(Waiting, bool)> {
         let (mut orders, fresh) = match &*self.recipe.borrow() {
             Some(asking) => (asking.recipe.orders()?, asking.recipe.fresh),
             None => return Err(self.over()),
         };
+        let plain = !orders.has_fds();
         let written = orders
             .flush(&socket)
             .map_err(|error| Error::system("write the orders of a process", error))?;
         self.orders.replace(orders);
         self.socket.replace(Some(Rc::new(socket)));
         self.stage.set(Stage::Asked);
-        Ok((written as u32, fresh))
+        Ok((Waiting { octets: written as u32, plain }, fresh))
     }
 
     /// Goes back to where it was held back.

@@ -193,7 +193,7 @@ impl Link {
         let (waiting, fresh) = job.ask(near)?;
         let id = self.next_id.replace(self.next_id.get() + 1);
         self.jobs.borrow_mut().insert(id, Rc::clone(job));
-        let message = if fresh { Message::Exec } else { Message::Fork { waiting } };
+        let message = if fresh { Message::Exec } else { Message::Fork(waiting) };
         self.outbox.borrow_mut().send(&*self.socket, &message, id, Some(far))
     }
 

@@ -42,8 +42,8 @@ impl Observer {
     pub fn still_sees(&self, last: &AppState) -> Result<bool> {
         Ok(self.umask()? == last.umask
             && directory() == last.directory
-            && sys::locale() == last.locale
-            && is_environment(&last.environment))
+            && sys::is_locale(&last.locale)
+            && sys::is_environment(&last.environment))
     }
 
     fn umask(&self) -> Result<u32> {
@@ -84,18 +84,6 @@ fn environment() -> Vec<u8> {
         }
     }
     block
-}
-
-/// Tells whether `block` is what [`environment`] would give. std guards the variables against other threads
-/// of the program, so they are asked for as std gives them.
-fn is_environment(block: &[u8]) -> bool {
-    let mut rest = Some(block);
-    for (name, value) in std::env::vars_os() {
-        for part in parts(&name, &value) {
-            rest = rest.and_then(|rest| rest.strip_prefix(part));
-        }
-    }
-    rest.is_some_and(<[u8]>::is_empty)
 }
 
 fn parts<'a>(name: &'a OsStr, value: &'a OsStr) -> [&'a [u8]; 4] {

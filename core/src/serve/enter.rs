@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
@@ -15,17 +14,17 @@ use super::stderr::Voice;
 use super::worker::Worker;
 use super::{prepare, spare};
 use crate::fault::{self, Stage};
-use crate::wire::How;
+use crate::wire::{How, Message, USUAL, Waiting};
 use crate::{Error, Result, sys};
 
 /// What a fresh process starts with.
 pub(super) struct Birth {
     /// Its own socket.
     pub socket: OwnedFd,
-    /// The writing end of its standard error, unless that is descriptor 2 already.
-    pub stderr: Option<OwnedFd>,
-    /// Octets of orders that lie in the socket already.
-    pub waiting: usize,
+    /// Its standard error, unless that is descriptor 2 already.
+    pub voice: Option<(OwnedFd, Voice)>,
+    /// What of its orders lies in the socket already.
+    pub waiting: Waiting,
     /// The socket is where its own will come from, when it is needed.
     pub spare: bool,
     /// What it inherits.
@@ -35,28 +34,52 @@ pub(super) struct Birth {
 }
 
 /// Runs a fresh process from its first moment to its last.
+///
+/// What most processes do is one function with those of its parts that are worth it: each 64 KiB of code that
+/// a process enters, and each page that it writes to, costs it a page fault.
+#[inline(always)]
 pub(super) fn enter(birth: Birth) -> ! {
     let (mut waiting, spare) = (birth.waiting, birth.spare);
+    let voice = birth.voice.as_ref().map(|(_, voice)| *voice);
     let (mut socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
-    VOICE.set(Voice::new());
+    VOICE.set(voice.or_else(Voice::new));
     if spare {
-        match spare::await_request(&socket) {
-            Ok(Some((process, octets))) => {
-                waiting = octets;
-                socket =
-                    sys::descriptors::move_to(process, socket).unwrap_or_else(|_| sys::exit_now(1));
-            }
-            _ => sys::exit_now(0),
-        }
+        (socket, waiting) = await_request(socket);
     }
     if rustix::io::ioctl_fionbio(&socket, false).is_err() {
         sys::exit_now(1);
     }
     fault::process_at(Stage::Born);
-    let (how, text) = follow(Orders::new(socket, waiting, items));
+    let mut octets = [0; USUAL];
+    let read = read_plain(&socket, waiting, &mut octets).unwrap_or(0);
+    let (how, text) = match Message::plain_run(&octets[..read]) {
+        Some(entry) => run(entry, Worker::new(socket.into(), items)),
+        None => follow(Orders::new(socket, waiting.octets as usize, items).begin(&octets[..read])),
+    };
     leave(how, &text)
 }
 
+/// Reads orders if they are few, and no descriptors are lost by it.
+#[inline(always)]
+fn read_plain(socket: &OwnedFd, waiting: Waiting, octets: &mut [u8; USUAL]) -> Result<usize> {
+    match octets.get_mut(..waiting.octets as usize) {
+        Some(octets) if waiting.plain => Ok(rustix::io::read(socket, octets)?),
+        _ => Ok(0),
+    }
+}
+
+#[cold]
+fn await_request(handoff: OwnedFd) -> (OwnedFd, Waiting) {
+    match spare::await_request(&handoff) {
+        Ok(Some((process, waiting))) => {
+            let socket = sys::descriptors::move_to(process, handoff);
+            (socket.unwrap_or_else(|_| sys::exit_now(1)), waiting)
+        }
+        _ => sys::exit_now(0),
+    }
+}
+
+#[cold]
 fn follow(mut orders: Orders) -> (How, Vec<u8>) {
     match orders.follow() {
         Ok(Then::Run(name)) => {
@@ -73,9 +96,8 @@ fn follow(mut orders: Orders) -> (How, Vec<u8>) {
     }
 }
 
+#[inline]
 fn leave(how: How, text: &[u8]) -> ! {
-    // A closed standard output is nothing that can be told any more.
-    let _ = std::io::stdout().flush();
     say(how, text);
     sys::exit_now(how.code())
 }
@@ -99,6 +121,7 @@ fn remote_socket() -> Result<OwnedFd> {
     keep(socket, &mut Items::default())
 }
 
+#[inline]
 fn say(how: How, text: &[u8]) {
     if let Some(voice) = VOICE.take() {
         voice.say(how, text);
@@ -106,26 +129,36 @@ fn say(how: How, text: &[u8]) {
 }
 
 /// Rule 6 of the design: signals, descriptors, and death with the parent.
+#[inline(always)]
 fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
-    let Birth { socket, stderr, mut items, parent, .. } = birth;
+    let Birth { socket, voice, mut items, parent, .. } = birth;
     sys::default_signals(false);
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
         // It died before the line above could tell.
         sys::exit_now(1);
     }
-    match &stderr {
-        Some(stderr) => sys::descriptors::make_standard(stderr, 2)?,
+    match &voice {
+        Some((stderr, _)) => sys::descriptors::make_standard(stderr, 2)?,
         // Executed: descriptor 0 is the socket still.
         None => sys::descriptors::make_null(0)?,
     }
     let socket = keep(socket, &mut items)?;
-    std::mem::forget(stderr);
+    std::mem::forget(voice);
     Ok((socket, items))
 }
 
 /// Closes everything but `first`, which becomes descriptor 3, and what was sent.
+#[inline(always)]
 fn keep(first: OwnedFd, items: &mut Items) -> Result<OwnedFd> {
+    if items.is_empty() {
+        return Ok(sys::descriptors::keep_only(first, Vec::new())?.0);
+    }
+    keep_too(first, items)
+}
+
+#[cold]
+fn keep_too(first: OwnedFd, items: &mut Items) -> Result<OwnedFd> {
     let mut kept = None;
     items.replace_fds(|others| {
         let (first, others) = sys::descriptors::keep_only(first, others)?;
@@ -144,6 +177,7 @@ fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
     }
 }
 
+#[inline]
 fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
     fault::process_at(Stage::Entering);
     let ending = catch(|| prepare::enter(name, worker));
@@ -193,7 +227,6 @@ thread_local! {
 pub(super) fn make_ready() {
     note_panics();
     PANIC.take();
-    let _ = std::io::stdout();
     exit_at_once();
 }
 
@@ -227,7 +260,7 @@ fn text(payload: &(dyn Any + Send)) -> Option<String> {
     text.or_else(|| payload.downcast_ref().cloned())
 }
 
-/// exit(3) in a worker: its own output is flushed by then, the app's handlers stay uncalled.
+/// exit(3) in a worker: the app's handlers stay uncalled.
 extern "C" fn exited(code: i32, _: *mut std::ffi::c_void) {
     sys::exit_now(code)
 }

@@ -15,7 +15,7 @@ use super::enter::{Birth, enter};
 use super::items::Items;
 use super::template::settle_and_serve;
 use crate::sys;
-use crate::wire::{HEADER, Header};
+use crate::wire::{HEADER, Header, Waiting};
 
 /// The variable: `template`, `template-of PID`, `process-of PID` or `remote`.
 pub(crate) const VARIABLE: &str = "TINE_TEMPLATE";
@@ -47,8 +47,8 @@ fn take_over() {
             super::enter::make_ready();
             enter(Birth {
                 socket,
-                stderr: None,
-                waiting: 0,
+                voice: None,
+                waiting: Waiting::default(),
                 spare: false,
                 items: Items::default(),
                 parent,

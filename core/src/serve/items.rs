@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, Result, Sandbox};
 pub struct Items {
     items: VecDeque<Item>,
     /// To be put on before the entry.
-    pub(super) sandbox: Option<Sandbox>,
+    pub(super) sandbox: Option<Box<Sandbox>>,
 }
 
 /// One thing that the app has sent.
@@ -23,6 +23,10 @@ pub enum Item {
 }
 
 impl Items {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     pub(super) fn push(&mut self, item: Item) {
         self.items.push_back(item);
     }

@@ -102,7 +102,7 @@ impl Inherited {
         let Some(umask) = self.umask else { return };
         rustix::process::umask(umask);
         sys::replace_environment(self.environment.clone());
-        if *self.locale != *sys::locale() {
+        if !sys::is_locale(&self.locale) {
             sys::set_locale(&self.locale);
         }
         sys::tzset();

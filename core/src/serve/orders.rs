@@ -57,6 +57,13 @@ impl Orders {
         Orders { socket, waiting, buffer, at: 0, fds, items, parts: Vec::new(), link: None }
     }
 
+    /// With what was read of them before.
+    pub fn begin(mut self, octets: &[u8]) -> Self {
+        self.waiting = self.waiting.saturating_sub(octets.len());
+        self.buffer.extend_from_slice(octets);
+        self
+    }
+
     /// Carries out orders until one says what to do then.
     pub fn follow(&mut self) -> Result<Then, Stopped> {
         loop {
@@ -94,7 +101,9 @@ impl Orders {
                 Message::Serve => {
                     return self.link.take().map(Then::Serve).ok_or_else(|| cut_off().into());
                 }
-                Message::Sandbox(octets) => self.items.sandbox = Some(Sandbox::decode(octets)?),
+                Message::Sandbox(octets) => {
+                    self.items.sandbox = Some(Box::new(Sandbox::decode(octets)?))
+                }
                 Message::Execute(order) => {
                     let execution = Execution::new(&order, body.fds)?;
                     return Ok(Then::Execute(Box::new(execution)));

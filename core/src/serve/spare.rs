@@ -6,7 +6,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::stderr::Stderr;
 use crate::Result;
-use crate::wire::{Message, socket};
+use crate::wire::{HEADER, Header, Message, Waiting, socket};
 
 /// A process that waits for its socket.
 pub(super) struct Spare {
@@ -66,11 +66,11 @@ impl Spares {
     }
 
     /// Hands a request to a spare, the oldest first. None: there is none that takes it.
-    pub fn hand_over(&mut self, process: &OwnedFd, waiting: usize) -> Option<Spare> {
+    pub fn hand_over(&mut self, process: &OwnedFd, waiting: Waiting) -> Option<Spare> {
         self.resting = false;
         while !self.ready.is_empty() {
             let spare = self.ready.remove(0);
-            let fork = Message::Fork { waiting: waiting as u32 };
+            let fork = Message::Fork(waiting);
             // One that was killed takes nothing: its end is reaped like any other's.
             if socket::send(&spare.handoff, &fork.encode(0, 1).0, &[process.as_fd()]).is_ok() {
                 return Some(spare);
@@ -92,12 +92,18 @@ fn watch_pressure() -> Option<OwnedFd> {
 }
 
 /// In a spare: waits for its request. None: it is not needed.
-pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<(OwnedFd, usize)>> {
+pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<(OwnedFd, Waiting)>> {
     let mut fds = Vec::new();
-    let mut buffer = [0; crate::wire::HEADER + 4];
+    let mut buffer = [0; HEADER + 5];
     let flags = rustix::net::RecvFlags::empty();
     let got = socket::receive(handoff, &mut buffer, &mut fds, flags)?;
-    let Some(process) = fds.pop().filter(|_| got.octets == buffer.len()) else { return Ok(None) };
-    let waiting = u32::from_le_bytes([buffer[16], buffer[17], buffer[18], buffer[19]]);
-    Ok(Some((process, waiting as usize)))
+    let (Some(process), Some((header, body))) =
+        (fds.pop(), buffer[..got.octets].split_first_chunk())
+    else {
+        return Ok(None);
+    };
+    match Message::decode(Header::decode(header)?, body)? {
+        Message::Fork(waiting) => Ok(Some((process, waiting))),
+        other => Err(other.misplaced()),
+    }
 }

@@ -7,9 +7,10 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::LazyLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
@@ -21,9 +22,14 @@ const TAIL: usize = 4096;
 /// The template's side of one worker's standard error.
 pub(super) struct Stderr {
     pipe: OwnedFd,
+    /// The worker's end, kept as long as the worker lives: its end is told by SIGCHLD, and need not be told by
+    /// the pipe just before as well.
+    writer: Option<OwnedFd>,
+    voice: Voice,
     /// At most 2 × [`TAIL`], so that cutting it is rare.
     tail: Vec<u8>,
     last_words: Vec<u8>,
+    nodded: bool,
 }
 
 /// What reading a pipe came to.
@@ -39,10 +45,22 @@ pub(super) enum Read {
 
 impl Stderr {
     /// Makes the pipe: the reader does not wait, the writer does.
-    pub fn new() -> io::Result<(Stderr, OwnedFd)> {
-        let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
-        rustix::fs::fcntl_setfl(&reader, OFlags::NONBLOCK)?;
-        Ok((Stderr { pipe: reader, tail: Vec::new(), last_words: Vec::new() }, writer))
+    pub fn new() -> io::Result<Stderr> {
+        let (pipe, writer) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT)?;
+        rustix::fs::fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
+        let voice = Voice { nods: true, ..Voice::of(&writer)? };
+        let (tail, last_words) = Default::default();
+        Ok(Stderr { pipe, writer: Some(writer), voice, tail, last_words, nodded: false })
+    }
+
+    /// In a worker that was just forked: takes its end.
+    pub fn take_voice(&mut self) -> Option<(OwnedFd, Voice)> {
+        self.take_writer().map(|writer| (writer, self.voice))
+    }
+
+    /// Gives the worker's end away.
+    pub fn take_writer(&mut self) -> Option<OwnedFd> {
+        self.writer.take()
     }
 
     pub fn pipe(&self) -> impl AsFd + '_ {
@@ -69,8 +87,12 @@ impl Stderr {
         Read::More
     }
 
-    /// Reads what the pipe can hold: all that was written by now, however fast others write on.
-    pub fn read_all(&mut self) -> Read {
+    /// Reads what the pipe can hold: all that a worker that has ended wrote, however fast others write on.
+    pub fn read_last(&mut self) -> Read {
+        drop(self.writer.take());
+        if rustix::fs::fstat(&self.pipe).is_ok_and(|pipe| pipe.st_mode & NOD.as_raw_mode() != 0) {
+            self.nodded = true;
+        }
         // A worker may have made it larger, up to a megabyte and more (fcntl(2), `F_SETPIPE_SZ`).
         let octets = rustix::pipe::fcntl_getpipe_size(&self.pipe).unwrap_or(16 * LastWords::MAX);
         self.read(octets / LastWords::MAX + 1)
@@ -89,7 +111,8 @@ impl Stderr {
     }
 
     pub fn last_words(&self) -> &[u8] {
-        &self.last_words
+        static RETURNED: LazyLock<Vec<u8>> = LazyLock::new(|| LastWords::unmarked(How::Returned));
+        if self.nodded { &RETURNED } else { &self.last_words }
     }
 
     /// The last lines, whole but for the first when it is too long.
@@ -118,28 +141,45 @@ fn pass_on(octets: &[u8]) {
     }
 }
 
+/// What a worker sets in its pipe's mode when its function has returned: words would wake the template, which
+/// is about to be woken by the worker's end anyway, and looks at the mode then.
+const NOD: Mode = Mode::SVTX;
+
 /// The worker's side: descriptor 2 as it was at first.
+#[derive(Clone, Copy)]
 pub(super) struct Voice {
     device: u64,
     inode: u64,
+    /// Whether it is a pipe whose other end the template has.
+    nods: bool,
 }
 
 impl Voice {
     /// Remembers which file standard error is.
     pub fn new() -> Option<Voice> {
-        let stat = rustix::fs::fstat(rustix::stdio::stderr()).ok()?;
-        Some(Voice { device: stat.st_dev, inode: stat.st_ino })
+        Voice::of(rustix::stdio::stderr()).ok()
+    }
+
+    fn of(file: impl AsFd) -> rustix::io::Result<Voice> {
+        let stat = rustix::fs::fstat(file)?;
+        Ok(Voice { device: stat.st_dev, inode: stat.st_ino, nods: false })
     }
 
     /// Says how this process ends, unless the program has made its standard error something else.
     pub fn say(&self, how: How, text: &[u8]) {
         let same =
             Voice::new().is_some_and(|now| (now.device, now.inode) == (self.device, self.inode));
-        if same {
-            // The template may be gone; then so is everyone who would listen.
-            let _ = rustix::io::retry_on_intr(|| {
-                rustix::io::write(rustix::stdio::stderr(), &LastWords::encode(how, text))
-            });
+        if !same || (self.nods && how == How::Returned && nod().is_ok()) {
+            return;
         }
+        // The template may be gone; then so is everyone who would listen.
+        let _ = rustix::io::retry_on_intr(|| {
+            rustix::io::write(rustix::stdio::stderr(), &LastWords::encode(how, text))
+        });
     }
+}
+
+/// A sandbox may refuse it, and so may the kernel once the worker is another user's.
+fn nod() -> rustix::io::Result<()> {
+    rustix::fs::fchmod(rustix::stdio::stderr(), Mode::RUSR | Mode::WUSR | NOD)
 }

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::Stdio;
 use std::time::Instant;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
@@ -24,8 +25,11 @@ use super::spare::{Spare, Spares};
 use super::stderr::{Read, Stderr};
 use crate::fault::{self, Stage};
 use crate::sys::{self, Forked};
-use crate::wire::{Inbox, Message, socket};
+use crate::wire::{Inbox, Message, Waiting, socket};
 use crate::{Error, Result};
+
+/// Events taken at a time.
+const EVENTS: usize = 16;
 
 /// Packets of standard error that are read before other work gets its turn.
 const PACKETS: usize = 16;
@@ -82,11 +86,13 @@ struct Template {
     /// The link whose state this process has, and which of its states.
     state: Option<(u64, u64)>,
     /// Made ahead, so that a fork need not wait for it.
-    pipe: Option<(Stderr, OwnedFd)>,
+    pipe: Option<Stderr>,
     spares: Spares,
     /// What every process inherits.
     items: Items,
     inbox: Inbox,
+    /// Room for what comes with a message: an allocator would write to more pages.
+    fds: Vec<OwnedFd>,
     pid: Pid,
 }
 
@@ -139,6 +145,7 @@ impl Template {
             spares: Spares::default(),
             items,
             inbox: Inbox::default(),
+            fds: Vec::with_capacity(4),
             pid: rustix::process::getpid(),
         };
         let started = Message::Started { pid: std::process::id(), spare: false };
@@ -152,27 +159,28 @@ impl Template {
     }
 
     fn run(&mut self) -> Result<()> {
-        let mut events: Vec<Event> = Vec::with_capacity(64);
+        let mut events = [MaybeUninit::<Event>::uninit(); EVENTS];
         while !self.links.is_empty() {
             if self.pipe.is_none() {
                 // Without one the next fork tries again, and refuses with the reason.
                 self.pipe = Stderr::new().ok();
             }
-            events.clear();
             // Spares are made one at a time, and only while nothing else is to be done.
             let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
             let idle = self.spares.lack();
             let timeout = idle.then_some(&at_once);
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout) {
-                Ok(0) if idle => {
+            let events = match epoll::wait(&self.epoll, &mut events, timeout) {
+                Ok(([], _)) if idle => {
                     if self.fork_spare().is_err() {
                         self.spares.rest();
                     }
+                    continue;
                 }
-                Ok(_) | Err(Errno::INTR) => (),
+                Ok((events, _)) => events,
+                Err(Errno::INTR) => continue,
                 Err(error) => return Err(Error::system("wait for orders", error)),
-            }
-            for event in &events {
+            };
+            for event in events {
                 match Token::of(event.data) {
                     Token::Signals => self.children_ended(),
                     Token::Link(number) => self.link_ready(number, event.flags),
@@ -204,37 +212,40 @@ impl Template {
         }
         let Some(link) = self.links.get(&number) else { return };
         let mut inbox = std::mem::take(&mut self.inbox);
-        let mut fds = Vec::new();
+        let mut fds = std::mem::take(&mut self.fds);
         let goes_on = match link.receive(&mut inbox, &mut fds) {
-            Ok(Some((id, message))) => self.obey(number, id, message, fds),
+            Ok(Some((id, message))) => {
+                let fd = fds.drain(..).next();
+                self.obey(number, id, message, fd)
+            }
             Ok(None) => false,
             // The app speaks for itself alone: what it garbles costs it this link.
             Err(error) => error.io().and_then(Errno::from_io_error) == Some(Errno::AGAIN),
         };
-        self.inbox = inbox;
+        fds.clear();
+        (self.inbox, self.fds) = (inbox, fds);
         if !goes_on {
             self.disconnect(number);
         }
     }
 
     /// Carries out one message; false closes the link.
-    fn obey(&mut self, link: u64, id: u64, message: Message<'_>, fds: Vec<OwnedFd>) -> bool {
-        let mut fds = fds.into_iter();
-        match (message, fds.next()) {
+    fn obey(&mut self, link: u64, id: u64, message: Message<'_>, fd: Option<OwnedFd>) -> bool {
+        match (message, fd) {
             (Message::Connect, Some(socket)) => self.connect(socket).is_ok(),
             (Message::State(state), directory) => self.links.get_mut(&link).is_some_and(|link| {
                 link.state.replace(state, directory);
                 true
             }),
-            (Message::Fork { waiting }, Some(socket)) => {
-                let forked = self.fork(link, id, socket, waiting as usize);
+            (Message::Fork(waiting), Some(socket)) => {
+                let forked = self.fork(link, id, socket, waiting);
                 self.refuse_failed(link, id, forked)
             }
             (Message::Exec, Some(socket)) => {
                 let executed = self.exec(link, id, socket);
                 self.refuse_failed(link, id, executed)
             }
-            (Message::Fork { .. } | Message::Exec, None) => {
+            (Message::Fork(_) | Message::Exec, None) => {
                 let lost = Error::system("receive a process's socket", Errno::MFILE);
                 self.refuse_failed(link, id, Err(lost))
             }
@@ -272,7 +283,7 @@ impl Template {
         }
     }
 
-    fn fork(&mut self, link: u64, id: u64, socket: OwnedFd, waiting: usize) -> Result<()> {
+    fn fork(&mut self, link: u64, id: u64, socket: OwnedFd, waiting: Waiting) -> Result<()> {
         self.take_over_state(link);
         if let Some(Spare { pid, stderr, .. }) = self.spares.hand_over(&socket, waiting) {
             if let Some(pid) = Pid::from_raw(pid) {
@@ -280,13 +291,13 @@ impl Template {
             }
             return Ok(());
         }
-        let (stderr, writer) = self.stderr()?;
+        let mut stderr = self.stderr()?;
         fault::template_at(Stage::Asked);
         let forked = fault::fork().and_then(|()| sys::fork());
         match forked.map_err(|error| Error::system("fork the template", error))? {
             Forked::Child => enter(Birth {
                 socket,
-                stderr: Some(writer),
+                voice: stderr.take_voice(),
                 waiting,
                 spare: false,
                 items: std::mem::take(&mut self.items),
@@ -302,7 +313,8 @@ impl Template {
     /// Executes this program's image anew, without copying this process: the C library's posix_spawn does.
     fn exec(&mut self, link: u64, id: u64, socket: OwnedFd) -> Result<()> {
         self.take_over_state(link);
-        let (stderr, writer) = self.stderr()?;
+        let mut stderr = self.stderr()?;
+        let writer = stderr.take_writer().map_or_else(Stdio::null, Stdio::from);
         let role = format!("process-of {}", self.pid.as_raw_nonzero());
         let child = image::command(image::OWN_IMAGE, &role, socket)
             .stderr(writer)
@@ -315,14 +327,15 @@ impl Template {
     }
 
     /// Forks a process ahead, which waits for its request.
+    #[inline(never)]
     fn fork_spare(&mut self) -> Result<()> {
         let (handoff, far) = socket::link_pair()?;
-        let (stderr, writer) = self.stderr()?;
+        let mut stderr = self.stderr()?;
         match fault::fork().and_then(|()| sys::fork())? {
             Forked::Child => enter(Birth {
                 socket: far,
-                stderr: Some(writer),
-                waiting: 0,
+                voice: stderr.take_voice(),
+                waiting: Waiting::default(),
                 spare: true,
                 items: std::mem::take(&mut self.items),
                 parent: self.pid,
@@ -341,7 +354,7 @@ impl Template {
         }
     }
 
-    fn stderr(&mut self) -> Result<(Stderr, OwnedFd)> {
+    fn stderr(&mut self) -> Result<Stderr> {
         match self.pipe.take() {
             Some(pipe) => Ok(pipe),
             None => Stderr::new().map_err(|error| Error::system("make a pipe", error)),
@@ -352,12 +365,12 @@ impl Template {
     fn born(&mut self, pid: Pid, child: Child, spare: bool) {
         let raw = pid.as_raw_nonzero().get();
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok();
-        let (link, id) = (child.link, child.id);
+        // First of all: the app is waiting for it.
+        self.tell(child.link, child.id, &Message::Started { pid: raw as u32, spare }, pidfd);
         // Without it, standard error is read when the child ends: later, but nothing is missing.
         let _ =
             epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(raw).data(), EventFlags::IN);
         self.children.insert(raw, child);
-        self.tell(link, id, &Message::Started { pid: raw as u32, spare }, pidfd);
         fault::template_at(Stage::Told);
     }
 
@@ -423,7 +436,7 @@ impl Template {
                 continue;
             };
             // All that the child itself wrote lies in the pipe by now.
-            let end = child.stderr.read_all();
+            let end = child.stderr.read_last();
             self.tell(child.link, child.id, &child.ended(&reaped), None);
             if end != Read::End {
                 self.strays.insert(pid, child.stderr);

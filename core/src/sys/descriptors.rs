@@ -17,6 +17,7 @@ use rustix::io::DupFlags;
 ///
 /// # Errors
 /// The kernel's; descriptors run out only when twice as many as are kept go past the limit.
+#[inline(always)]
 pub(crate) fn keep_only(
     first: OwnedFd,
     others: Vec<OwnedFd>,
@@ -34,8 +35,9 @@ pub(crate) fn keep_only(
     let first = put(first, place)?;
     let others: std::io::Result<_> =
         (place + 1..).zip(others).map(|(place, fd)| put(fd, place)).collect();
-    // SAFETY: see the top. The call is made raw, because C libraries older than it lack the wrapper.
-    let closed = unsafe { libc::syscall(libc::SYS_close_range, beyond, u32::MAX, 0) };
+    let args = [beyond as usize, u32::MAX as usize, 0, 0];
+    // SAFETY: see the top.
+    let closed = unsafe { super::raw::syscall(libc::SYS_close_range, args) };
     if closed < 0 {
         close_one_by_one(beyond)?;
     }

@@ -29,6 +29,25 @@ pub(crate) fn replace_environment(strings: Vec<CString>) {
     drop(BLOCK.replace((strings, pointers)));
 }
 
+/// Tells whether the environment is this: `NAME=value` strings, each with its NUL.
+pub(crate) fn is_environment(block: &[u8]) -> bool {
+    let mut rest = block;
+    // SAFETY: the array ends with a null pointer and each string with a NUL (environ(7)). As with getenv(3),
+    // which any C library may call at any time, no other thread may change the environment meanwhile: std's
+    // set_var() asks that of its callers.
+    unsafe {
+        let mut at = environ;
+        while !at.is_null() && !(*at).is_null() {
+            match rest.strip_prefix(CStr::from_ptr(*at).to_bytes_with_nul()) {
+                Some(after) => rest = after,
+                None => return false,
+            }
+            at = at.add(1);
+        }
+    }
+    rest.is_empty()
+}
+
 /// Takes a variable out of the environment.
 pub(crate) fn remove_variable(name: &CStr) {
     // SAFETY: one thread, before `main`; the name ends with a NUL.
@@ -37,12 +56,21 @@ pub(crate) fn remove_variable(name: &CStr) {
 
 /// Names the current locale of all categories, as setlocale(3) takes it back.
 pub(crate) fn locale() -> CString {
-    // SAFETY: with a null pointer setlocale only answers; the string is copied before any other call
+    with_locale(CStr::to_owned)
+}
+
+/// Tells whether the current locale of all categories has this name.
+pub(crate) fn is_locale(name: &CStr) -> bool {
+    with_locale(|now| now == name)
+}
+
+fn with_locale<T>(look: impl FnOnce(&CStr) -> T) -> T {
+    // SAFETY: with a null pointer setlocale only answers; the string is read before any other call
     // could change it. A program that changes its locale in another thread meanwhile has no defined
     // locale to take over.
     unsafe {
         let name = libc::setlocale(libc::LC_ALL, std::ptr::null());
-        if name.is_null() { c"C".to_owned() } else { CStr::from_ptr(name).to_owned() }
+        look(if name.is_null() { c"C" } else { CStr::from_ptr(name) })
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) enum Forked {
 ///
 /// # Errors
 /// `EAGAIN` and `ENOMEM` of fork(2).
+#[inline(always)]
 pub(crate) fn fork() -> rustix::io::Result<Forked> {
     // SAFETY: the callers see to it that the process has one thread.
     match unsafe { libc::fork() } {

@@ -11,6 +11,7 @@ pub(crate) mod handler;
 pub(crate) mod map;
 pub(crate) mod pidfd;
 pub(crate) mod plugin;
+mod raw;
 pub(crate) mod relay;
 mod sandbox;
 mod signals;
@@ -18,7 +19,9 @@ pub(crate) mod stamp;
 pub(crate) mod startup;
 pub(crate) mod toolkit;
 
-pub(crate) use environment::{locale, remove_variable, replace_environment, set_locale, tzset};
+pub(crate) use environment::{
+    is_environment, is_locale, locale, remove_variable, replace_environment, set_locale, tzset,
+};
 pub(crate) use fork::{Forked, Reaped, exit_now, fork, on_exit, reap};
 pub(crate) use sandbox::{leave_namespaces, limit};
 pub(crate) use signals::{child_signals, default_signals};

@@ -41,15 +41,8 @@ pub(crate) fn default_signals(handlers: bool) {
         }
     }
     let none = 0_u64;
-    // SAFETY: the mask is the kernel's, of 8 octets. The call is made raw, as close_range is next to it: the C
-    // library's own lies elsewhere, and what a fresh process does first is paid for by the page.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            libc::SIG_SETMASK,
-            &none,
-            std::ptr::null::<u64>(),
-            8,
-        )
-    };
+    let args =
+        [libc::SIG_SETMASK as usize, std::ptr::from_ref(&none) as usize, 0, size_of_val(&none)];
+    // SAFETY: the mask is the kernel's, which reads its 8 octets and is asked to write none.
+    unsafe { super::raw::syscall(libc::SYS_rt_sigprocmask, args) };
 }

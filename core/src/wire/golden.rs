@@ -41,11 +41,11 @@ fn golden() -> Vec<Golden> {
              12000000 07000000432e5554462d38 04000000413d3100",
         ),
         (
-            Message::Fork { waiting: 300 },
+            Message::Fork(Waiting { octets: 300, plain: true }),
             5,
             1,
-            "01 03 0100 04000000 0500000000000000 \
-             2c010000",
+            "01 03 0100 05000000 0500000000000000 \
+             2c010000 01",
         ),
         (
             Message::Spares { count: 4 },
@@ -251,6 +251,16 @@ fn fitting(mut octets: Vec<u8>) -> Vec<u8> {
     let len = (octets.len() - HEADER) as u32;
     octets[4..8].copy_from_slice(&len.to_le_bytes());
     octets
+}
+
+#[test]
+fn a_plain_run_is_told_from_all_else() {
+    let plain = Message::Run { report: false, entry: b"m::e" }.encode(0, 0).0;
+    assert_eq!(Message::plain_run(&plain), Some(&b"m::e"[..]));
+    assert_eq!(Message::plain_run(&[&plain[..], &plain].concat()), None);
+    assert_eq!(Message::plain_run(&plain[..plain.len() - 1]), None);
+    // The one `Run` among these wants a report.
+    assert!(all().iter().all(|octets| Message::plain_run(octets).is_none()));
 }
 
 #[test]

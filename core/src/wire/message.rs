@@ -10,9 +10,7 @@ use crate::{Error, Result};
 pub(crate) enum Message<'a> {
     Connect,
     State(State<'a>),
-    Fork {
-        waiting: u32,
-    },
+    Fork(Waiting),
     Exec,
     Begin,
     #[cfg(feature = "testing")]
@@ -77,6 +75,14 @@ pub(crate) struct Ended<'a> {
     pub last_words: &'a [u8],
     /// The end of what it wrote to its standard error, untrusted.
     pub stderr: &'a [u8],
+}
+
+/// What of a process's orders lies in its socket already when it is asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub octets: u32,
+    /// No descriptors lie among them.
+    pub plain: bool,
 }
 
 /// How a process says that its function ended.
@@ -152,6 +158,11 @@ impl LastWords {
         packet
     }
 
+    /// What [`LastWords::strip`] would give of those of a process that had nothing to add.
+    pub fn unmarked(how: How) -> Vec<u8> {
+        Self::encode(how, &[]).split_off(Self::MARK.len())
+    }
+
     fn header(len: usize) -> Header {
         Header { code: Self::CODE, long: false, fds: 0, len: len as u32, id: 0 }
     }
@@ -176,6 +187,8 @@ impl<'a> Message<'a> {
     /// The code of [`Message::Arg`], whose body may lie in a file that is made once for many.
     pub const ARG: u8 = 32;
 
+    const RUN: u8 = 37;
+
     /// The code of [`Message::Ready`], whose body a stream may bring later.
     pub const READY: u8 = 48;
 
@@ -183,7 +196,7 @@ impl<'a> Message<'a> {
         match self {
             Message::Connect => 1,
             Message::State(_) => 2,
-            Message::Fork { .. } => 3,
+            Message::Fork(_) => 3,
             Message::Spares { .. } => 4,
             Message::Exec => 5,
             Message::Begin => 6,
@@ -199,7 +212,7 @@ impl<'a> Message<'a> {
             Message::Load { .. } => 35,
             Message::Link => 36,
             Message::Serve => 38,
-            Message::Run { .. } => 37,
+            Message::Run { .. } => Self::RUN,
             Message::Execute(_) => 39,
             Message::Part(_) => 40,
             Message::Sandbox(_) => 41,
@@ -213,15 +226,22 @@ impl<'a> Message<'a> {
     /// descriptor more.
     pub fn encode(&self, id: u64, fds: usize) -> (Vec<u8>, Option<Vec<u8>>) {
         let mut octets = Vec::with_capacity(USUAL);
+        let body = self.encode_to(&mut octets, id, fds);
+        (octets, body)
+    }
+
+    /// The same, into room that is there.
+    pub fn encode_to(&self, octets: &mut Vec<u8>, id: u64, fds: usize) -> Option<Vec<u8>> {
+        octets.clear();
         octets.resize(HEADER, 0);
-        self.body(&mut Body(&mut octets));
+        self.body(&mut Body(octets));
         let len = octets.len() - HEADER;
         let long = len > BODY_MAX;
         let fds = (fds + usize::from(long)) as u16;
         let header = Header { code: self.code(), long, fds, len: len as u32, id };
         let body = long.then(|| octets.split_off(HEADER));
         octets[..HEADER].copy_from_slice(&header.encode());
-        (octets, body)
+        body
     }
 
     fn body<'b, 'o>(&self, body: &'b mut Body<'o>) {
@@ -229,9 +249,8 @@ impl<'a> Message<'a> {
             Message::State(state) => {
                 body.u32(state.umask).octets(state.locale).octets(state.environment)
             }
-            Message::Fork { waiting: number } | Message::Spares { count: number } => {
-                body.u32(*number)
-            }
+            Message::Fork(waiting) => body.u32(waiting.octets).u8(waiting.plain.into()),
+            Message::Spares { count } => body.u32(*count),
             #[cfg(feature = "testing")]
             Message::Inject(faults) => body
                 .u32(faults.forks)
@@ -274,7 +293,7 @@ impl<'a> Message<'a> {
                 locale: fields.octets()?,
                 environment: fields.octets()?,
             }),
-            3 => Message::Fork { waiting: fields.u32()? },
+            3 => Message::Fork(Waiting { octets: fields.u32()?, plain: fields.flag()? }),
             4 => Message::Spares { count: fields.u32()? },
             5 => Message::Exec,
             6 => Message::Begin,
@@ -289,7 +308,7 @@ impl<'a> Message<'a> {
             34 => Message::Call { function: fields.octets()?, args: all(&mut fields)? },
             35 => Message::Load { path: fields.rest() },
             36 => Message::Link,
-            37 => Message::Run { report: fields.flag()?, entry: fields.rest() },
+            Self::RUN => Message::Run { report: fields.flag()?, entry: fields.rest() },
             38 => Message::Serve,
             39 => Message::Execute(Execute::decode(&mut fields)?),
             40 => Message::Part(fields.rest()),
@@ -299,6 +318,17 @@ impl<'a> Message<'a> {
         };
         fields.end()?;
         Ok(message)
+    }
+
+    /// The entry's name, if these octets are one whole [`Message::Run`] that wants no report, and nothing else.
+    ///
+    /// As [`Message::decode`] would read it, without the table of that, which lies on a page of its own.
+    #[inline]
+    pub fn plain_run(octets: &[u8]) -> Option<&[u8]> {
+        let (header, body) = octets.split_first_chunk::<HEADER>()?;
+        let (report, entry) = body.split_first()?;
+        let run = Header { code: Self::RUN, long: false, fds: 0, len: body.len() as u32, id: 0 };
+        (*header == run.encode() && *report == 0).then_some(entry)
     }
 
     /// The error for a message that is known but has no business where it arrived.

@@ -18,7 +18,7 @@
 //! |---|---|---|---|---|
 //! | 1 | `Connect` | app → template | a link | – |
 //! | 2 | `State` | app → template | the directory | umask, locale, environment |
-//! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it |
+//! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it, whether no descriptors are among them |
 //! | 4 | `Spares` | app → template | – | how many |
 //! | 5 | `Exec` | app → template | the process's socket | – |
 //! | 6 | `Begin` | app → template | – | – |
@@ -58,7 +58,7 @@ pub(crate) use codec::Header;
 pub(crate) use inbox::Inbox;
 
 pub(crate) use execute::{Execute, Given};
-pub(crate) use message::{Ended, How, Last, LastWords, Message, State, USUAL};
+pub(crate) use message::{Ended, How, Last, LastWords, Message, State, USUAL, Waiting};
 pub(crate) use outbox::{Outbox, long_file};
 
 /// The first octet of every message; the sides are one program, so others are refused.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-use super::{FDS_MAX, HEADER, Header, Message, socket};
+use super::{FDS_MAX, HEADER, Header, Message, USUAL, socket};
 use crate::{Error, Result};
 
 /// Messages that wait to be sent, in order.
@@ -18,6 +18,8 @@ pub(crate) struct Outbox {
     parcels: VecDeque<Parcel>,
     /// Each message is a parcel of its own, for a link; else they are sent together.
     boundaries: bool,
+    /// Room for a message that is sent at once.
+    room: Vec<u8>,
 }
 
 /// Octets that go out together, with the descriptors that travel with the first of them.
@@ -31,7 +33,7 @@ struct Parcel {
 impl Outbox {
     /// For a link: message boundaries are kept.
     pub fn for_link() -> Self {
-        Outbox { parcels: VecDeque::new(), boundaries: true }
+        Outbox { boundaries: true, room: Vec::with_capacity(USUAL), ..Outbox::default() }
     }
 
     /// Appends a message and its descriptors.
@@ -69,15 +71,17 @@ impl Outbox {
         if !self.parcels.is_empty() {
             return self.push(message, id, fd.map(Arc::new).into_iter().collect());
         }
-        let (octets, body) = message.encode(id, usize::from(fd.is_some()));
+        let body = message.encode_to(&mut self.room, id, usize::from(fd.is_some()));
         let file = body.map(|body| long_file(&body)).transpose()?;
         let mut borrowed = [rustix::stdio::stdin(); 2];
         let fds = fd.iter().chain(&file);
         let count = borrowed.iter_mut().zip(fds).map(|(place, fd)| *place = fd.as_fd()).count();
-        match socket::send(&socket, &octets, &borrowed[..count]) {
+        match socket::send(&socket, &self.room, &borrowed[..count]) {
             Ok(_) => (),
             // If the reason is more than a full socket, the next flush meets it again.
-            Err(_) => self.append(octets, fd.into_iter().chain(file).map(Arc::new).collect()),
+            Err(_) => {
+                self.append(self.room.clone(), fd.into_iter().chain(file).map(Arc::new).collect())
+            }
         }
         Ok(())
     }
@@ -98,6 +102,11 @@ impl Outbox {
             }
             _ => self.parcels.push_back(Parcel { octets, sent: 0, fds }),
         }
+    }
+
+    /// Tells whether descriptors wait to be sent.
+    pub fn has_fds(&self) -> bool {
+        self.parcels.iter().any(|parcel| !parcel.fds.is_empty())
     }
 
     pub fn is_empty(&self) -> bool {
