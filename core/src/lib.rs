@@ -70,6 +70,8 @@
 //! - [`Queue`]: watchers of descriptors, time, signals, children and idleness; posts from other threads;
 //!   [`Completion`].
 //! - [`Sandbox`]: what a worker may do.
+//! - [`overview`]: what is under way, and where in the source it was made; records for `tracing`, or on
+//!   standard error: [`environment`].
 //! - [`design`]: how it is built, and why so.
 //!
 //! # What it is not
@@ -84,6 +86,7 @@ mod error;
 #[cfg_attr(not(feature = "testing"), path = "no_fault.rs")]
 mod fault;
 mod fuzz;
+mod log;
 pub mod pool;
 mod process;
 mod queue;
@@ -101,7 +104,8 @@ pub use entry::{Entry, Function, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use pool::Pool;
 pub use process::{
-    Cause, Command, Exit, Process, Report, Running, Spawned, Stdio, Template, call, template,
+    Cause, Command, Exit, Phase, Process, Report, Running, Spawned, Stdio, Template, Underway,
+    call, overview, template,
 };
 pub use queue::{
     Attachment, Child, Closed, Completion, Idle, Interest, Io, Poster, Queue, Readiness, Signal,
@@ -114,6 +118,9 @@ pub use socket::{receive_fds, send_fds};
 
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
+
+#[doc = include_str!("../docs/environment.md")]
+pub mod environment {}
 
 /// What the macros expand to.
 #[doc(hidden)]

@@ -39,6 +39,7 @@ struct Answer {
 ///
 /// # Panics
 /// As [`queue`](crate::queue()) does, when descriptors run out for this thread's queue.
+#[track_caller]
 pub fn call<A: Into<Vec<u8>>>(
     entry: impl Into<String>,
     args: impl IntoIterator<Item = A>,

@@ -193,6 +193,7 @@ impl Command {
     ///
     /// # Panics
     /// As [`queue`](crate::queue()) does, when descriptors run out for this thread's queue.
+    #[track_caller]
     pub fn spawn(self, callback: impl FnOnce(Result<Spawned>) + 'static) -> Running {
         match self.order() {
             Ok((order, spawned)) => {
@@ -206,6 +207,7 @@ impl Command {
     }
 
     /// Starts nothing, and says so in a dispatch to come.
+    #[track_caller]
     pub(super) fn refuse(self, error: Error, callback: impl FnOnce(Error) + 'static) -> Running {
         let callback = Box::new(|refused: Result<_>| {
             if let Err(error) = refused {
@@ -282,6 +284,7 @@ fn pipe(program_reads: bool) -> Result<(OwnedFd, OwnedFd)> {
 pub(super) struct Order(Command);
 
 impl Order {
+    #[track_caller]
     fn spawn(self, callback: super::job::OnRun) -> Running {
         let template = self.0.template.clone();
         let recipe =

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use super::life::{Body, Core, Origin};
 use super::{Template, obstacles};
+use crate::log::note;
 use crate::sys::{self, Forked};
 use crate::wire::socket;
 use crate::{Error, Result, serve};
@@ -19,7 +20,9 @@ pub(super) fn fork() -> Result<Template> {
     match sys::fork().map_err(|error| Error::system("fork the template", error))? {
         Forked::Child => serve::settle_and_serve(far, Some(parent)),
         Forked::Parent(pid) => {
-            Ok(Template::new(Core::new(Origin::Forked, Body::of_child(near, pid))))
+            let template = Template::new(Core::new(Origin::Forked, Body::of_child(near, pid)));
+            note!(INFO "template forked", pid = pid.as_raw_nonzero());
+            Ok(template)
         }
     }
 }

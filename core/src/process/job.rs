@@ -11,15 +11,21 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::panic::Location;
 use std::rc::Rc;
+use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::link::{Link, Snapshot};
+use super::listing::{Phase, Underway};
 use super::recipe::{Recipe, Then};
 use super::said::Said;
 use super::{Exit, Template};
+use crate::log::note;
 use crate::sys::stamp::stamp;
 use crate::wire::{Outbox, Waiting, socket};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
@@ -40,6 +46,11 @@ pub(super) struct Job {
     /// Of the process that it belongs to ([`stamp`]).
     stamp: u32,
     entry: String,
+    /// Where in the source it was told to run, and when.
+    place: &'static Location<'static>,
+    since: Instant,
+    /// Around all that is recorded of it, and its callbacks.
+    span: Span,
     recipe: RefCell<Option<Asking>>,
     stage: Cell<Stage>,
     pid: Cell<Option<u32>>,
@@ -73,10 +84,15 @@ struct Asking {
 }
 
 impl Job {
+    #[track_caller]
     pub fn new(template: Template, recipe: Recipe, on_run: OnRun) -> Rc<Job> {
+        let entry = recipe.entry();
         Rc::new(Job {
             stamp: stamp(),
-            entry: recipe.entry().into(),
+            place: Location::caller(),
+            since: Instant::now(),
+            span: tracing::debug_span!("process", entry, pid = Empty),
+            entry: entry.into(),
             reports: recipe.reports(),
             executes: matches!(recipe.then, Then::Execute(_)),
             recipe: RefCell::new(Some(Asking { template, recipe, state: None })),
@@ -97,6 +113,18 @@ impl Job {
 
     pub fn entry(&self) -> &str {
         &self.entry
+    }
+
+    pub fn underway(&self) -> Underway {
+        let phase = match self.stage.get() {
+            Stage::Waiting => Phase::Waiting,
+            Stage::Asked => Phase::Asked,
+            Stage::Started => Phase::Started,
+            Stage::Running => Phase::Running,
+            Stage::Over => Phase::Ended,
+        };
+        let (pid, place) = (self.pid.get(), self.place);
+        Underway { entry: self.entry.clone(), pid, phase, place, age: self.since.elapsed() }
     }
 
     /// The app's state at the time of the request: `now` when it is asked for the first time.
@@ -127,6 +155,7 @@ impl Job {
         self.orders.replace(orders);
         self.socket.replace(Some(Rc::new(socket)));
         self.stage.set(Stage::Asked);
+        self.span.in_scope(|| note!(DEBUG "asked for a process", entry = self.entry));
         Ok((Waiting { octets: written as u32, plain }, fresh))
     }
 
@@ -149,6 +178,8 @@ impl Job {
         self.stage.set(Stage::Started);
         self.pid.set(Some(pid));
         self.pidfd.replace(pidfd.map(Rc::new));
+        self.span.record("pid", pid);
+        self.span.in_scope(|| note!(DEBUG "process started", pid = pid, entry = self.entry));
         if let Some(signal) = self.signal.take() {
             // It may have ended by itself already; then its end is told anyway.
             let _ = self.send(signal);
@@ -232,6 +263,8 @@ impl Job {
         }
         let Some(socket) = self.socket.take().and_then(Rc::into_inner) else { return };
         self.stage.set(Stage::Running);
+        let _span = self.span.enter();
+        note!(DEBUG "process runs", pid = self.pid.get().unwrap_or(0), entry = self.entry);
         if let Some(on_run) = self.on_run.take() {
             on_run(Ok(socket.into()));
         }
@@ -244,6 +277,8 @@ impl Job {
             if self.stage.get() < Stage::Started {
                 self.stage.set(Stage::Over);
             }
+            let _span = self.span.enter();
+            note!(INFO "process does not run", entry = self.entry, error = error);
             if let Some(on_run) = self.on_run.take() {
                 on_run(Err(error));
             }
@@ -260,6 +295,10 @@ impl Job {
     pub fn ended(self: &Rc<Self>, exit: Exit) {
         drop((self.watcher.take(), self.end.take(), self.recipe.take()));
         self.pidfd.take();
+        self.span.in_scope(|| match exit.success() {
+            true => note!(DEBUG "process ended", exit = exit),
+            false => note!(INFO "process ended", exit = exit),
+        });
         let (job, told) = (Rc::clone(self), exit.clone());
         crate::queue().post(move || job.settle(&told));
         let _ = self.exit.set(exit);

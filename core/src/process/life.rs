@@ -18,6 +18,7 @@ use super::image::Image;
 use super::link::is;
 use super::recipe::Given;
 use super::{Template, reaper};
+use crate::log::note;
 use crate::wire::{Inbox, Message, socket};
 use crate::{Error, ErrorKind, Result};
 
@@ -169,9 +170,22 @@ impl Core {
     /// # Errors
     /// Why it can have none.
     pub fn revive(&self, generation: u64) -> Result<()> {
+        let revived = self.bear_again(generation);
+        match &revived {
+            Ok(false) => (),
+            Ok(true) => {
+                note!(WARN "template died and was made anew", pid = self.pid().unwrap_or(0));
+            }
+            Err(error) => note!(ERROR "template cannot be made anew", error = error),
+        }
+        revived.map(drop)
+    }
+
+    /// The same; tells whether it was this call that made the successor.
+    fn bear_again(&self, generation: u64) -> Result<bool> {
         let mut life = self.life();
         if life.generation != generation {
-            return Ok(());
+            return Ok(false);
         }
         match std::mem::replace(&mut life.state, State::Dead) {
             State::Alive(mut body) => {
@@ -200,7 +214,7 @@ impl Core {
         let body = self.origin.rebirth(self.spares.load(Ordering::Relaxed))?;
         life.generation = next_generation();
         life.state = State::Alive(body);
-        Ok(())
+        Ok(true)
     }
 
     /// A process was made: what died before died for another reason.
@@ -215,6 +229,7 @@ impl Core {
 
     /// Kills a process that does not answer; then its links end.
     pub fn kill_stuck(&self, generation: u64) {
+        note!(WARN "template does not answer and is killed");
         let mut life = self.life();
         if life.generation == generation
             && let State::Alive(body) = &mut life.state

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use rustix::process::Pid;
 
 use super::Exit;
 use super::job::Job;
+use super::listing::Underway;
 use super::state::{AppState, Observer};
-use super::template::{Template, WeakTemplate};
+use super::template::{Report, Template, WeakTemplate};
 use crate::wire::{Inbox, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Readiness, Result, Timer};
 
@@ -64,19 +66,36 @@ pub(super) struct Snapshot {
 impl Link {
     /// This thread's link to a template, made on first need.
     pub fn of(template: &Template) -> Result<Rc<Link>> {
+        Link::known(template).map_or_else(|| Link::make(template), Ok)
+    }
+
+    /// The same, if it was made.
+    pub fn known(template: &Template) -> Option<Rc<Link>> {
         let here = rustix::process::getpid();
-        let known = LINKS.with_borrow_mut(|links| {
+        LINKS.with_borrow_mut(|links| {
             if links.owner.is_some_and(|owner| owner != here) {
                 // Inherited through a fork: descriptors with these numbers are others by now.
                 std::mem::forget(std::mem::take(&mut links.links));
             }
             links.owner = Some(here);
             links.links.get(&template.core().generation()).cloned()
-        });
-        match known {
-            Some(link) => Ok(link),
-            None => Link::make(template),
-        }
+        })
+    }
+
+    /// This thread's links, the oldest first.
+    pub fn all() -> Vec<Rc<Link>> {
+        let here = rustix::process::getpid();
+        LINKS.with_borrow(|links| match links.owner {
+            Some(owner) if owner == here => links.links.values().cloned().collect(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// The processes that were asked for, or will be, over this link.
+    pub fn underway(&self) -> Vec<Underway> {
+        let asked = self.jobs.borrow();
+        let waiting = self.waiting.borrow();
+        asked.values().chain(waiting.iter()).map(|job| job.underway()).collect()
     }
 
     fn make(template: &Template) -> Result<Rc<Link>> {
@@ -320,6 +339,21 @@ impl Link {
         for job in self.waiting.take() {
             job.orphaned(why);
         }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(template) = self.template.upgrade() else {
+            return f.write_str("a template without a handle");
+        };
+        match template.pid() {
+            Some(pid) => write!(f, "template {pid}: ")?,
+            None => f.write_str("template: ")?,
+        }
+        let made = template.report();
+        let Report { processes, from_spares, deaths } = made;
+        write!(f, "{processes} processes made, {from_spares} of them spares; {deaths} deaths")
     }
 }
 

@@ -11,6 +11,7 @@ use super::image::Image;
 use super::life::{Body, Core, Origin};
 use super::{Command, Process, early};
 use crate::Result;
+use crate::log::note;
 
 /// A process kept clean, from which workers are forked.
 ///
@@ -112,9 +113,7 @@ impl Template {
     /// # Errors
     /// [`ErrorKind::System`](crate::ErrorKind::System): no /proc, or no process or descriptor to be had.
     pub fn exec() -> Result<Template> {
-        Image::Own
-            .execute()
-            .map(|body| Template::new(Core::new(Origin::Executed(Image::Own), body)))
+        Template::executed(Image::Own)
     }
 
     /// Executes another program as a template: one that links tine and no toolkit forks faster.
@@ -126,8 +125,12 @@ impl Template {
     /// [`ErrorKind::System`](crate::ErrorKind::System): the program cannot be opened or executed. That it
     /// does not link tine shows in the first request: it is no template then.
     pub fn program(path: impl AsRef<Path>) -> Result<Template> {
-        let image = Image::program(path.as_ref())?;
+        Template::executed(Image::program(path.as_ref())?)
+    }
+
+    fn executed(image: Image) -> Result<Template> {
         let body = image.execute()?;
+        note!(INFO "template executed", pid = body.pid.unwrap_or(0));
         Ok(Template::new(Core::new(Origin::Executed(image), body)))
     }
 

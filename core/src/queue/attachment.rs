@@ -1,6 +1,7 @@
 //! Flow 1: which host loop polls the queue, and who runs idle watchers for it.
 
 use super::{Core, Queue};
+use crate::log::note;
 use std::any::Any;
 use std::fmt;
 use std::rc::{Rc, Weak};
@@ -54,6 +55,7 @@ impl Queue {
         drop(hosts);
         self.core.posts.borrow_mut().extend(waiting);
         self.core.changed();
+        note!(DEBUG "queue attached", host = host);
         Attachment { core: Rc::downgrade(&self.core), id }
     }
 

@@ -11,6 +11,7 @@
 
 use super::due::Callback;
 use super::{Core, Queue, clock};
+use crate::log::note;
 use crate::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::cell::Cell;
@@ -112,6 +113,7 @@ impl Core {
         // A callback may drop the last handle.
         let core = Rc::clone(self);
         let running = Running::begin(&core.dispatching)?;
+        let _span = tracing::trace_span!("turn").entered();
         let mut caught = Caught(None);
         let collected = core.collect(wait);
         let mut count = core.run_due(budget, &mut caught);
@@ -121,6 +123,7 @@ impl Core {
         }
         drop(running);
         core.changed();
+        note!(TRACE "turn", callbacks = count);
         caught.resume();
         collected.map(|()| count)
     }

@@ -44,6 +44,7 @@ pub(super) fn enter(birth: Birth) -> ! {
     let (mut socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
     VOICE.set(voice.or_else(Voice::new));
     if spare {
+        sys::title::show("spare", b"");
         (socket, waiting) = await_request(socket);
     }
     if rustix::io::ioctl_fionbio(&socket, false).is_err() {
@@ -179,6 +180,7 @@ fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
 
 #[inline]
 fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
+    sys::title::show("worker", name);
     fault::process_at(Stage::Entering);
     let ending = catch(|| prepare::enter(name, worker));
     fault::process_at(Stage::Leaving);

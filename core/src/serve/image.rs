@@ -44,6 +44,7 @@ fn take_over() {
     match (kind, parent) {
         (SocketType::SEQPACKET, parent) => settle_and_serve(socket, parent),
         (_, Some(parent)) => {
+            sys::title::begin();
             super::enter::make_ready();
             enter(Birth {
                 socket,
@@ -62,6 +63,7 @@ fn take_over() {
 /// the command was told to set; the first order is looked at before anything is done.
 fn remote() -> ! {
     sys::remove_variable(c"TINE_TEMPLATE");
+    sys::title::begin();
     super::enter::make_ready();
     super::enter::enter_remote()
 }

@@ -46,6 +46,7 @@ pub(crate) fn settle_and_serve(root: OwnedFd, parent: Option<Pid>) -> ! {
 
 fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
     sys::default_signals(true);
+    sys::title::begin();
     enter::make_ready();
     if let Some(parent) = parent {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -59,6 +60,7 @@ fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
 
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
 pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
+    sys::title::show("template", b"");
     let code = match Template::new(root, items).and_then(|mut template| template.run()) {
         Ok(()) => 0,
         Err(error) => {

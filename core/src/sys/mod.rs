@@ -17,6 +17,7 @@ mod sandbox;
 mod signals;
 pub(crate) mod stamp;
 pub(crate) mod startup;
+pub(crate) mod title;
 pub(crate) mod toolkit;
 
 pub(crate) use environment::{
