@@ -36,3 +36,10 @@ fn tokio() {
     let printed = run(&mut Command::new(example("tokio")));
     assert_eq!(printed, "the sum of all numbers below 4000 is 7998000\n");
 }
+
+#[test]
+fn typed() {
+    let printed = run(&mut Command::new(example("typed")));
+    let expected = "480 rows are drawn\n307200 octets, from 0 to 255\na picture without width\n";
+    assert_eq!(printed, expected);
+}

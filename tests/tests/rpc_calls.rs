@@ -5,12 +5,13 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use tine::rpc::{self, Client, Error, Format};
 use tine::{Cause, ErrorKind, Shared, SharedMut, Template, Worker};
 use tine_tests::rpc::{Answer, Fate, call};
 use tine_tests::told::eventually;
-use tine_tests::{cases, runner};
+use tine_tests::{cases, native, runner};
 
 fn main() -> ExitCode {
     let template = Template::early().expect("first line of main");
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         a_cancelled_call,
         a_callback_that_panics,
         a_worker_that_retires,
+        no_room_for_what_a_reply_brings,
+        a_client_inherited_through_a_fork,
     ];
     runner::run(&template, cases)
 }
@@ -295,6 +298,56 @@ fn more_than_a_message_takes(template: &Template) {
     drop(most);
     drop(client);
     assert!(fate.end().1.success());
+}
+
+/// B7, B14: that call is told, and the worker, which has done nothing wrong, goes on.
+fn no_room_for_what_a_reply_brings(template: &Template) {
+    let (client, fate) = Fate::run(Client::<Parcel, Parcel>::builder(), template.fork(), REPACK);
+    let parcel = |files: usize| {
+        let files = (0..files).map(|number| file(&number.to_string())).collect();
+        Parcel { name: String::new(), files, memory: None }
+    };
+    call(&client, &parcel(1)).get().expect("a parcel");
+    let answers = [call(&client, &parcel(3)), call(&client, &parcel(0))];
+    let before = getrlimit(Resource::Nofile);
+    let few = Rlimit { current: Some(tine_tests::descriptors().len() as u64 + 20), ..before };
+    setrlimit(Resource::Nofile, few).expect("fewer descriptors");
+    let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    let errors = answers.map(|answer| {
+        while !answer.is_settled() {
+            tine::queue().turn(None).expect("a queue");
+        }
+        answer.get().expect_err("there is no room")
+    });
+    drop(taken);
+    setrlimit(Resource::Nofile, before).expect("as many as before");
+    for error in errors {
+        assert!(
+            matches!(&error, Error::Refused(why) if why.kind() == ErrorKind::System),
+            "{error}"
+        );
+        assert!(error.to_string().contains("Too many open files"), "{error}");
+    }
+    let after = call(&client, &parcel(2)).get().expect("a parcel");
+    assert_eq!(after.files.into_iter().map(contents).collect::<Vec<_>>(), ["1", "0"]);
+    drop(client);
+    assert!(fate.end().1.success());
+}
+
+/// F22: an error, and what is the app's stays as it is.
+fn a_client_inherited_through_a_fork(template: &Template) {
+    let (client, fate) = run(template);
+    call(&client, &Ask::Twice(1)).get().expect("a number");
+    let child = native::fork(|| {
+        let answer = call(&client, &Ask::Twice(2));
+        let error = answer.get().expect_err("the app's");
+        client.close();
+        let Error::Refused(why) = error else { native::leave(2) };
+        native::leave(if why.kind() == ErrorKind::WrongProcess { 7 } else { 3 });
+    });
+    assert_eq!(native::wait(child).0, 7 << 8);
+    assert_eq!(call(&client, &Ask::Twice(3)).get().expect("a number"), 6);
+    end(client, &fate);
 }
 
 /// F27: the worker takes the format that the app has chosen.

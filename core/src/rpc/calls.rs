@@ -1,7 +1,7 @@
 //! Flow 2, typed, the app's side: calls whose answer has not come.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -69,37 +69,51 @@ pub(super) struct Pending {
     pub on_part: Option<OnValue>,
 }
 
-/// All calls that the worker has not answered, by id.
+/// All calls that the worker has not answered.
 #[derive(Default)]
 pub(super) struct Calls {
-    pending: RefCell<BTreeMap<u64, Pending>>,
+    /// By id, which ascend; None where the answer came before those of older calls. The first is never None,
+    /// and no more than half of them are.
+    pending: RefCell<VecDeque<(u64, Option<Pending>)>>,
+    count: Cell<usize>,
 }
 
 impl Calls {
     pub fn len(&self) -> usize {
-        self.pending.borrow().len()
+        self.count.get()
     }
 
-    pub fn insert(&self, id: u64, pending: Pending) {
-        self.pending.borrow_mut().insert(id, pending);
+    /// Adds a call, whose id is greater than any before.
+    pub fn insert(&self, id: u64, call: Pending) {
+        self.pending.borrow_mut().push_back((id, Some(call)));
+        self.count.set(self.count.get() + 1);
     }
 
     /// Takes a call that is answered.
     pub fn remove(&self, id: u64) -> Option<Pending> {
-        self.pending.borrow_mut().remove(&id)
+        let mut pending = self.pending.borrow_mut();
+        let call = place(&mut pending, id)?.take()?;
+        self.count.set(self.count.get() - 1);
+        while pending.front().is_some_and(|(_, call)| call.is_none()) {
+            pending.pop_front();
+        }
+        if pending.len() > 2 * self.count.get() {
+            pending.retain(|(_, call)| call.is_some());
+        }
+        Some(call)
     }
 
     /// Takes all, the oldest first.
     pub fn take(&self) -> impl Iterator<Item = Pending> + use<> {
-        self.pending.take().into_values()
+        self.count.set(0);
+        self.pending.take().into_iter().filter_map(|(_, call)| call)
     }
 
     /// Takes what would hear of the answer; the call itself stays.
     pub fn cancel(&self, id: u64) -> Option<OnAnswer> {
-        let mut pending = self.pending.borrow_mut();
-        let pending = pending.get_mut(&id)?;
         // A part that is being heard of puts nothing back, for there is nobody to hear any more.
-        let (on_answer, on_part) = (pending.on_answer.take(), pending.on_part.take());
+        let taken = self.with(id, |call| (call.on_answer.take(), call.on_part.take()));
+        let (on_answer, on_part) = taken?;
         // What it has captured is dropped where no borrow is held.
         if let Some(on_part) = on_part {
             crate::queue().post(move || drop(on_part));
@@ -108,20 +122,30 @@ impl Calls {
     }
 
     pub fn is_pending(&self, id: u64) -> bool {
-        self.pending.borrow().get(&id).is_some_and(|pending| pending.on_answer.is_some())
+        self.with(id, |call| call.on_answer.is_some()).unwrap_or(false)
     }
 
     /// Tells a part to who wants to hear of it; tells also whether there is such a call.
     pub fn hear_part(&self, id: u64, part: Value<'_>) -> Option<Result<()>> {
-        let mut on_part = self.pending.borrow_mut().get_mut(&id)?.on_part.take();
+        let mut on_part = self.with(id, |call| call.on_part.take())?;
         let heard = on_part.as_mut().map_or(Ok(()), |on_part| on_part(part));
-        if let Some(pending) = self.pending.borrow_mut().get_mut(&id)
-            && pending.on_answer.is_some()
-        {
-            std::mem::swap(&mut pending.on_part, &mut on_part);
-        }
+        self.with(id, |call| {
+            if call.on_answer.is_some() {
+                call.on_part = on_part.take();
+            }
+        });
         Some(heard)
     }
+
+    fn with<T>(&self, id: u64, what: impl FnOnce(&mut Pending) -> T) -> Option<T> {
+        let mut pending = self.pending.borrow_mut();
+        place(&mut pending, id)?.as_mut().map(what)
+    }
+}
+
+fn place(calls: &mut VecDeque<(u64, Option<Pending>)>, id: u64) -> Option<&mut Option<Pending>> {
+    let index = calls.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+    calls.get_mut(index).map(|(_, call)| call)
 }
 
 /// A call that was made. Dropping the handle changes nothing.
@@ -153,5 +177,33 @@ impl Call {
 impl std::fmt::Debug for Call {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Call").field("id", &self.id).field("pending", &self.is_pending()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call() -> Pending {
+        Pending { on_answer: Some(Box::new(|_| Ok(()))), on_part: None }
+    }
+
+    /// In whatever order they are answered, each is found once, and little is kept of those that were.
+    #[test]
+    fn answered_in_any_order() {
+        let calls = Calls::default();
+        (1..=1000).for_each(|id| calls.insert(id, call()));
+        // All but the first, the last one first.
+        for id in (2..=1000).rev() {
+            assert!(calls.is_pending(id) && calls.remove(id).is_some());
+            assert!(calls.remove(id).is_none() && !calls.is_pending(id));
+            assert!(calls.pending.borrow().len() <= 2 * calls.len());
+        }
+        assert_eq!(calls.len(), 1);
+        calls.insert(1001, call());
+        assert!(calls.cancel(1001).is_some() && calls.cancel(1001).is_none());
+        assert_eq!((calls.len(), calls.is_pending(1001)), (2, false));
+        assert!(calls.remove(1).is_some() && calls.remove(1001).is_some());
+        assert!(calls.pending.borrow().is_empty() && calls.len() == 0);
     }
 }

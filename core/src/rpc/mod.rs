@@ -61,8 +61,8 @@
 //! Whatever it sends, the app keeps within these bounds. What is no message, or no value of the right type, or
 //! answers what was not asked, or brings descriptors that no message has, ends the channel: the worker is killed,
 //! every call gets [`Error::Lost`], and [`on_error`](Builder::on_error) hears once. Memory that is not sealed is
-//! refused before it is mapped. Types that contain themselves are decoded as deep as the worker says: leave them
-//! out of replies.
+//! refused before it is mapped. Types that contain themselves are decoded as deep as the worker says, and lists
+//! of values without octets (`Vec<()>`) as long: leave both out of replies.
 
 mod calls;
 mod carried;

@@ -3,7 +3,8 @@
 //!
 //! A request and its reply are a text of that length each. A large result is there in the worker when it is
 //! asked for: what is measured is how it gets to the app. tine's is in shared memory, the peers' go through a
-//! socket or pipe. `--case NAME` (also several times) runs only some of the cases.
+//! socket or pipe. Sealing that memory, for which the worker has to give up its own view of it, is a part of
+//! drawing and told by itself (`seal`). `--case NAME` (also several times) runs only some of the cases.
 
 #[path = "../loops/mod.rs"]
 mod loops;
@@ -41,9 +42,9 @@ fn main() {
     let plan = Plan {
         bench: "rpc",
         unit: "bytes",
-        note: "round trips a second, bulk in ms",
+        note: "round trips a second, others in ms",
         sizes: sizes.map(|octets| (octets, vec![octets.to_string()])).collect(),
-        metrics: &["round_trips", "bulk"],
+        metrics: &["round_trips", "bulk", "seal"],
         rounds: 5,
     };
     loops::run(&plan, cases(), &bounds());
@@ -101,16 +102,18 @@ fn print_bulk<R: AsRef<[u8]>>(
     mut prepare: impl FnMut(),
     mut get: impl FnMut() -> R,
 ) {
-    let mut times: Vec<Duration> = (0..SAMPLES)
-        .map(|_| {
-            prepare();
-            let begun = Instant::now();
-            let result = black_box(get());
-            let seen = result.as_ref();
-            assert_eq!((seen.len(), seen[0], seen[octets - 1]), (octets, b'x', b'x'));
-            begun.elapsed()
-        })
-        .collect();
+    let times = (0..SAMPLES).map(|_| {
+        prepare();
+        let begun = Instant::now();
+        let result = black_box(get());
+        let seen = result.as_ref();
+        assert_eq!((seen.len(), seen[0], seen[octets - 1]), (octets, b'x', b'x'));
+        begun.elapsed()
+    });
+    print_median("bulk", times.collect());
+}
+
+fn print_median(metric: &str, mut times: Vec<Duration>) {
     times.sort();
-    println!("bulk {:.6}", times[SAMPLES / 2].as_secs_f64() * 1e3);
+    println!("{metric} {:.6}", times[times.len() / 2].as_secs_f64() * 1e3);
 }

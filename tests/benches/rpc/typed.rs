@@ -1,5 +1,7 @@
 //! tine's typed messages, with the embedded loop.
 
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 use tine::rpc::{self, Client};
 use tine::{Shared, SharedMut, Template, Worker};
@@ -12,6 +14,13 @@ enum Large {
     Give,
 }
 
+#[derive(Serialize, Deserialize)]
+enum Given {
+    /// It is drawn and sealed; sealing took so long.
+    Drawn(Duration),
+    Memory(Shared),
+}
+
 tine::entry!(ECHO = echo);
 fn echo(worker: Worker) -> tine::Result<()> {
     rpc::serve(worker, |text: String, _| Ok::<_, tine::Error>(text))
@@ -20,16 +29,16 @@ fn echo(worker: Worker) -> tine::Result<()> {
 tine::entry!(GIVE = give);
 fn give(worker: Worker) -> tine::Result<()> {
     let mut drawn = None;
-    rpc::serve(worker, |large: Large, _| -> tine::Result<Option<Shared>> {
-        match large {
-            Large::Draw(octets) => {
-                let mut memory = SharedMut::new(octets)?;
-                memory.fill(b'x');
-                drawn = Some(memory);
-                Ok(None)
-            }
-            Large::Give => drawn.take().map(SharedMut::share).transpose(),
+    rpc::serve(worker, |large: Large, _| -> tine::Result<Given> {
+        if let Large::Draw(octets) = large {
+            let mut memory = SharedMut::new(octets)?;
+            memory.fill(b'x');
+            let begun = Instant::now();
+            drawn = Some(memory.share()?);
+            return Ok(Given::Drawn(begun.elapsed()));
         }
+        let drawn = drawn.take().ok_or_else(|| tine::Error::other("nothing is drawn"))?;
+        Ok(Given::Memory(drawn))
     })
 }
 
@@ -42,11 +51,17 @@ pub fn run(octets: usize) {
             assert_eq!(reply.len(), text.len());
         });
     }
-    let client = Client::<Large, Option<Shared>>::run(template.fork(), GIVE);
+    let client = Client::<Large, Given>::run(template.fork(), GIVE);
     let ask = |large| client.ask(&large).recv().expect("a reply");
-    super::print_bulk(
-        octets,
-        || drop(ask(Large::Draw(octets))),
-        || ask(Large::Give).expect("it was drawn"),
-    );
+    let mut sealing = Vec::new();
+    let draw = || match ask(Large::Draw(octets)) {
+        Given::Drawn(time) => sealing.push(time),
+        Given::Memory(_) => panic!("nothing was asked for"),
+    };
+    let give = || match ask(Large::Give) {
+        Given::Memory(memory) => memory,
+        Given::Drawn(_) => panic!("it was drawn before"),
+    };
+    super::print_bulk(octets, draw, give);
+    super::print_median("seal", sealing);
 }
