@@ -70,6 +70,7 @@
 //! - [`Queue`]: watchers of descriptors, time, signals, children and idleness; posts from other threads;
 //!   [`Completion`].
 //! - [`Sandbox`]: what a worker may do.
+//! - [`integration`]: the queue on a loop of one's own.
 //! - [`overview`]: what is under way, and where in the source it was made; records for `tracing`, or on
 //!   standard error: [`environment`].
 //! - [`design`]: how it is built, and why so.
@@ -118,6 +119,9 @@ pub use socket::{receive_fds, send_fds};
 
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
+
+#[doc = include_str!("../docs/integration.md")]
+pub mod integration {}
 
 #[doc = include_str!("../docs/environment.md")]
 pub mod environment {}
