@@ -208,9 +208,9 @@ fn a_stuck_template_is_made_anew() {
     assert_eq!(template.report().deaths, 1);
 }
 
-/// B4: the limit on deaths in a row; a death with work done in between does not count.
+/// B4: only deaths in a row do.
 #[test]
-fn a_template_that_keeps_dying_is_given_up() {
+fn deaths_with_work_in_between_do_not_count() {
     let template = Template::exec().expect("a template");
     for _ in 0..8 {
         assert!(Told::run(template.fork(), RETURN).exit().success());

@@ -312,11 +312,11 @@ impl Job {
         if self.on_run.borrow().is_none() {
             return self.stage.set(Stage::Over);
         }
-        let unheard = self.reports && self.orders.borrow().is_empty() && exit.may_have_begun();
+        let unheard = self.reports && self.orders.borrow().is_empty();
         match if unheard { self.listen() } else { Said::End } {
-            Said::Ready(_) => self.deliver(),
+            Said::Ready(_) if exit.may_have_begun() => self.deliver(),
             Said::Error(error) => self.fail(error),
-            Said::Nothing | Said::End => (),
+            Said::Ready(_) | Said::Nothing | Said::End => (),
         }
         if self.on_run.borrow().is_some() {
             self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));

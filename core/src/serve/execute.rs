@@ -1,6 +1,6 @@
 //! Flow 2: a fresh process becomes an external program.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,6 +14,7 @@ use crate::{Error, Result, sys};
 pub(super) struct Execution {
     command: Command,
     program: String,
+    directory: Option<OsString>,
     dies_with_app: bool,
     new_session: bool,
     places: Vec<(OwnedFd, RawFd)>,
@@ -36,9 +37,6 @@ impl Execution {
                 None => command.env_remove(os(name)),
             };
         }
-        if let Some(directory) = order.directory {
-            command.current_dir(os(directory));
-        }
         if let Some(group) = order.process_group {
             command.process_group(group);
         }
@@ -54,6 +52,7 @@ impl Execution {
         Ok(Execution {
             command,
             program: String::from_utf8_lossy(order.program).into_owned(),
+            directory: order.directory.map(|directory| os(directory).to_owned()),
             dies_with_app: order.dies_with_app,
             new_session: order.new_session,
             places,
@@ -62,11 +61,17 @@ impl Execution {
 
     /// Executes the program. Comes back with the reason only when that cannot be done.
     pub fn execute(mut self, process: OwnedFd) -> String {
-        let (process, error) = match self.prepare(process) {
-            Ok(process) => (process, self.command.exec()),
-            Err((process, error)) => (process, error),
+        let mut what = format!("execute {}", self.program);
+        let (process, error) = match self.enter_directory() {
+            Err((text, error)) => {
+                what = text;
+                (Some(process), error)
+            }
+            Ok(()) => match self.prepare(process) {
+                Ok(process) => (process, self.command.exec()),
+                Err((process, error)) => (process, error),
+            },
         };
-        let what = format!("execute {}", self.program);
         let errno = error.raw_os_error().unwrap_or(0);
         if let Some(process) = process {
             let refused = Message::Refused { errno, what: what.as_bytes() };
@@ -74,6 +79,13 @@ impl Execution {
             let _ = socket::send(&process, &refused.encode(0, 0).0, &[]);
         }
         format!("cannot {what}: {error}")
+    }
+
+    fn enter_directory(&self) -> Result<(), (String, io::Error)> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        rustix::process::chdir(directory).map_err(|error| {
+            (format!("enter {} for {}", directory.display(), self.program), error.into())
+        })
     }
 
     /// Gives the process's socket back, at a number that is not in the way.

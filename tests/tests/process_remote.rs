@@ -1,0 +1,174 @@
+//! F17: processes at the far end of a command: a shell, a pipeline, a real sshd on the loopback.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use tine::{Cause, Template, Worker};
+use tine_tests::told::{Told, eventually};
+use tine_tests::workers::{ENDURE, ITEMS, Sent, items};
+use tine_tests::{cases, runner};
+
+fn main() -> ExitCode {
+    let template = Template::early().expect("first line of main");
+    let cases = cases![
+        over_a_shell,
+        over_pipes,
+        over_ssh,
+        failures_are_told_from_there,
+        a_command_that_leads_nowhere,
+        descriptors_cannot_go_there,
+        killed_at_this_end,
+    ];
+    runner::run(&template, cases)
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().expect("this program")
+}
+
+/// What a shell at the far end is told.
+fn invocation() -> String {
+    format!("TINE_TEMPLATE=remote exec '{}'", program().display())
+}
+
+fn shell(template: &Template, script: &str) -> tine::Process {
+    template.command("sh").args(["-c", script]).remote()
+}
+
+fn assert_tells_items(process: tine::Process) {
+    let long: Vec<u8> = (0..200_000_u32).map(|n| n as u8).collect();
+    let told = Told::run(process.send_arg("x").send_arg("").send_arg(long.clone()), ITEMS);
+    let expected = [Sent::Arg(b"x".into()), Sent::Arg(Vec::new()), Sent::Arg(long)];
+    let socket = told.socket();
+    // What passes octets on may wait for more of them, and keep the other direction open until it has their end.
+    socket.shutdown(std::net::Shutdown::Write).expect("a socket");
+    assert!(items(socket) == expected);
+    assert!(matches!(told.exit().cause(), Cause::Exited(0) | Cause::Returned), "{}", told.exit());
+}
+
+fn over_a_shell(template: &Template) {
+    assert_tells_items(shell(template, &invocation()));
+}
+
+/// What passes the octets on may be anything.
+fn over_pipes(template: &Template) {
+    assert_tells_items(shell(template, &format!("cat | ({}) | cat", invocation())));
+}
+
+tine::entry!(FAIL = fail);
+fn fail(_: Worker) -> Result<(), &'static str> {
+    Err("no such luck")
+}
+
+fn failures_are_told_from_there(template: &Template) {
+    let told = Told::run(shell(template, &invocation()), FAIL);
+    told.socket();
+    assert!(told.exit().to_string().contains("no such luck"), "{}", told.exit());
+}
+
+fn a_command_that_leads_nowhere(template: &Template) {
+    for (script, reason) in [("exit 5", "5"), ("echo of another kind", "")] {
+        let told = Told::run(shell(template, script), ITEMS);
+        let refusal = told.refusal().to_string();
+        assert!(refusal.contains(reason), "{refusal}");
+        told.exit();
+    }
+    let told = Told::run(template.command("/nowhere/ssh").remote(), ITEMS);
+    assert!(told.refusal().to_string().contains("/nowhere/ssh"));
+}
+
+fn descriptors_cannot_go_there(template: &Template) {
+    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let told = Told::run(shell(template, &invocation()).send_fd(reader), ITEMS);
+    let refusal = told.refusal().to_string();
+    assert!(refusal.contains("descriptor"), "{refusal}");
+}
+
+fn killed_at_this_end(template: &Template) {
+    let told = Told::run(shell(template, &invocation()), ENDURE);
+    drop(told.socket());
+    told.running().kill(libc::SIGKILL).expect("it lives");
+    assert_eq!(told.exit().signal(), Some(libc::SIGKILL));
+}
+
+/// A real sshd, with keys and configuration of its own in a folder that goes with it.
+struct Sshd {
+    process: Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Sshd {
+    fn start() -> Sshd {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        for key in ["host", "user"] {
+            let mut keygen = Command::new("ssh-keygen");
+            keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(at(key));
+            assert!(keygen.status().expect("ssh-keygen").success());
+        }
+        std::fs::copy(at("user.pub"), at("authorized")).expect("a key");
+        let port = free_port();
+        let config = format!(
+            "ListenAddress 127.0.0.1:{port}\nHostKey {host}\nAuthorizedKeysFile {authorized}\n\
+             PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
+             KbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n",
+            host = at("host").display(),
+            authorized = at("authorized").display()
+        );
+        std::fs::write(at("config"), config).expect("a file");
+        // What Debian's start script makes: sshd refuses to run without, as root.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let log = std::fs::File::create(at("log")).expect("a file");
+        let process = Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f"])
+            .arg(at("config"))
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("sshd");
+        let sshd = Sshd { process, folder, port };
+        eventually("sshd", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
+        sshd
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn command(&self, template: &Template) -> tine::Command {
+        let (port, key) = (self.port.to_string(), self.folder().join("user"));
+        let known = format!("UserKnownHostsFile={}", self.folder().join("known").display());
+        let options =
+            ["BatchMode=yes", "StrictHostKeyChecking=accept-new", "LogLevel=ERROR", &known];
+        let ssh = template.command("ssh").args(["-F", "none", "-T", "-p", &port, "-i"]).arg(key);
+        options.iter().fold(ssh, |ssh, option| ssh.args(["-o", option])).arg("127.0.0.1")
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        // Its sessions have ended with their clients.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One that nobody had a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("the loopback");
+    listener.local_addr().expect("an address").port()
+}
+
+fn over_ssh(template: &Template) {
+    let sshd = Sshd::start();
+    assert_tells_items(sshd.command(template).arg(invocation()).remote());
+    let told = Told::run(sshd.command(template).arg(invocation()).remote(), FAIL);
+    told.socket();
+    assert!(told.exit().to_string().contains("no such luck"), "{}", told.exit());
+    let told = Told::run(sshd.command(template).arg("/nowhere/program").remote(), ITEMS);
+    let refusal = told.refusal().to_string();
+    assert!(refusal.contains("127"), "{refusal}");
+    told.exit();
+}
