@@ -12,7 +12,7 @@ export DIR SHOT REPORT TARGET
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz
+.PHONY: help demo test lint bench fuzz soak
 
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -58,3 +58,8 @@ fuzz: ## feed what reads messages with garbage, for 30 seconds each, or AT=wire 
 			-artifact_prefix=$(TARGET)/fuzz/ \
 			$(or $(FUZZ),-max_total_time=30 $(TARGET)/fuzz/found/$$at fuzz/corpus/$$at) || exit 1; \
 	done
+
+soak: ## have 100,000 jobs done while workers and templates are killed, or JOBS=number
+	@tools/packages build
+	@tools/rust
+	TINE_SOAK=$(or $(JOBS),100000) RUST_BACKTRACE=0 $(CARGO) test --package tine-tests --test soak
