@@ -402,6 +402,9 @@ fn a_client_dropped_with_calls_under_way(template: &Template) {
         assert!(answer.is_settled(), "before the worker's end is told");
         assert_eq!(answer.get().expect("a number"), 2 * number);
     }
+    // Before there is a worker, and with nothing to answer.
+    let (client, fate) = run(template);
+    end(client, &fate);
 }
 
 /// F27, B4: each call is told of the worker's end, once; and so are those that come after.
@@ -424,6 +427,12 @@ fn a_worker_killed_with_calls_under_way(template: &Template) {
     let (error, exit) = fate.end();
     assert!(matches!(error, Some(Error::Ended(_))) && exit.pid() == client.pid().expect("had one"));
     assert!(matches!(call(&client, &Ask::Twice(1)).get(), Err(Error::Ended(_))));
+    // Before there is a worker.
+    let (client, fate) = run(template);
+    let answer = call(&client, &Ask::Twice(1));
+    client.kill(libc::SIGKILL).expect("a worker to be");
+    assert!(matches!(answer.get(), Err(Error::Ended(_) | Error::Lost(_))));
+    assert_eq!(fate.end().1.signal(), Some(libc::SIGKILL));
     let (client, fate) = run(template);
     let code = call(&client, &Ask::Exit(7)).get().expect_err("it has left");
     assert!(matches!(&code, Error::Ended(exit) if exit.code() == Some(7)), "{code}");

@@ -70,7 +70,7 @@ pub(super) struct Channel {
     /// Away while messages are taken from it.
     inbox: Cell<Option<Inbox>>,
     outbox: RefCell<Outbox>,
-    /// Where requests are encoded.
+    /// Where requests are encoded; empty.
     scratch: Cell<Vec<u8>>,
     pub calls: Calls,
     next_id: Cell<u64>,

@@ -191,7 +191,8 @@ impl<Req: Serialize + ?Sized, Rep: DeserializeOwned + 'static> Builder<Req, Rep>
         self
     }
 
-    /// Hears of the worker's end, last of all, when every call is settled. A worker that could not come to be
+    /// Hears of the worker's end, last of all, when every call is settled; so also when a client that was
+    /// dropped is done. A worker that could not come to be
     /// has no end; [`on_error`](Builder::on_error) has told why.
     pub fn on_exit(self, callback: impl FnOnce(Exit) + 'static) -> Self {
         self.hooks.exit.replace(Some(Box::new(callback)));

@@ -85,6 +85,7 @@ impl Inbox {
     /// [`ErrorKind::Protocol`](crate::ErrorKind): what is there will never be one.
     pub fn next(&mut self) -> Result<Option<Frame<'_>>> {
         let Some(header) = self.header(self.begin)? else {
+            self.forget();
             // Nothing but the beginning of a header has come, with what travels with its first octet.
             let most = if self.begin == self.end { 0 } else { FDS_MAX };
             return self.unclaimed(most).map(|()| None);
@@ -132,17 +133,21 @@ impl Inbox {
         }
     }
 
-    fn make_room(&mut self) {
-        let there = self.end - self.begin;
-        if there == 0 {
+    /// Keeps no more than a chunk when everything was taken.
+    fn forget(&mut self) {
+        if self.begin == self.end {
             (self.begin, self.end, self.lossy) = (0, 0, 0);
             if self.buffer.len() > CHUNK {
                 self.buffer = Vec::new();
             }
         }
+    }
+
+    fn make_room(&mut self) {
         if self.buffer.is_empty() {
             self.buffer = vec![0; CHUNK];
         }
+        let there = self.end - self.begin;
         // Whatever its header says, a message gets no more memory than twice what has come of it.
         let whole = match self.header(self.begin) {
             Ok(Some(header)) => HEADER + header.len,
@@ -189,7 +194,7 @@ mod tests {
                     seen += 1;
                 }
             }
-            assert!(inbox.buffer.len() <= 6 * CHUNK);
+            assert!(inbox.buffer.len() <= CHUNK);
         }
     }
 

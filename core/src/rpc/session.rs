@@ -27,6 +27,7 @@ pub(super) struct Session {
     format: Cell<Option<Format>>,
     /// Calls that were given up, and are not answered yet.
     pub cancelled: RefCell<BTreeSet<u64>>,
+    /// Where answers are encoded; empty.
     scratch: Cell<Vec<u8>>,
     /// Of an async worker.
     pub watcher: RefCell<Option<Io>>,
@@ -87,7 +88,6 @@ impl Session {
     /// [`ErrorKind::Misuse`](crate::ErrorKind): it cannot be sent. The kernel's: the app is gone.
     pub fn send<T: Serialize + ?Sized>(&self, kind: Kind, id: u64, value: &T) -> Result<()> {
         let mut octets = self.scratch.take();
-        octets.clear();
         octets.resize(HEADER, 0);
         let sent = self.format().encode(value, &mut octets).and_then(|fds| {
             let header = Header { kind, fds: fds.len(), len: octets.len() - HEADER, id };
@@ -97,6 +97,7 @@ impl Session {
             let sent = self.outbox.borrow_mut().send(&*self.socket, &octets, fds, flags);
             sent.map_err(|error| crate::Error::system("answer the app", error))
         });
+        octets.clear();
         octets.shrink_to(KEPT);
         self.scratch.set(octets);
         sent?;

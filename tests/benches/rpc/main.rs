@@ -75,7 +75,7 @@ fn bounds() -> Vec<Bound> {
     let bound = |figure, other, limit| Bound { figure, other: Some(other), limit };
     vec![
         bound(rate("socketpair-c"), rate("tine"), 2.0),
-        bound(rate("procspawn-pool"), rate("tine"), 1.0 / 3.0),
+        bound(rate("procspawn-pool"), rate("tine"), 0.333),
         bound(bulk("tine"), bulk("memcpy"), 0.2),
     ]
 }

@@ -35,7 +35,6 @@ impl Channel {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         let mut octets = self.scratch.take();
-        octets.clear();
         octets.resize(HEADER, 0);
         let encoded = self.may_call().and_then(|()| {
             let fds = encode(self.format(), &mut octets).map_err(Error::refused)?;
@@ -53,6 +52,7 @@ impl Channel {
             }
             Err(error) => tell(on_answer, error),
         }
+        octets.clear();
         octets.shrink_to(KEPT);
         self.scratch.set(octets);
         Call { channel: Rc::clone(self), id }
