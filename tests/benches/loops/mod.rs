@@ -6,8 +6,8 @@
 mod peers;
 mod rounds;
 
-pub use peers::{compile, source};
-pub use rounds::{Bound, Case, Plan, Program, output, run};
+pub use peers::*;
+pub use rounds::*;
 
 /// The arguments after `--run`, if this is a case.
 pub fn case() -> Option<Vec<String>> {

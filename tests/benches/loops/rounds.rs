@@ -2,6 +2,7 @@
 //! told is the median of each figure.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::process::{Command, Stdio};
 
 /// A program and its first arguments, or why it cannot be had.
@@ -22,13 +23,52 @@ pub struct Plan {
     /// What the figures are, for people.
     pub note: &'static str,
     /// Each size with the arguments that it means to a case.
-    pub sizes: Vec<(u32, Vec<String>)>,
+    pub sizes: Vec<(Size, Vec<String>)>,
     pub metrics: &'static [&'static str],
     pub rounds: usize,
 }
 
+/// What distinguishes the rows of a case.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Size {
+    /// A number of what [`Plan::unit`] says.
+    Count(u32),
+    /// One of several kinds.
+    Kind(&'static str),
+}
+
+impl From<u32> for Size {
+    fn from(count: u32) -> Self {
+        Size::Count(count)
+    }
+}
+
+impl From<&'static str> for Size {
+    fn from(kind: &'static str) -> Self {
+        Size::Kind(kind)
+    }
+}
+
+impl Size {
+    fn json(self) -> String {
+        match self {
+            Size::Count(count) => count.to_string(),
+            Size::Kind(kind) => format!("\"{kind}\""),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Size::Count(count) => f.pad(&count.to_string()),
+            Size::Kind(kind) => f.pad(kind),
+        }
+    }
+}
+
 /// One figure: case, size, metric.
-pub type Figure = (&'static str, u32, &'static str);
+pub type Figure = (&'static str, Size, &'static str);
 
 /// A bound that the project has set itself: `figure / other`, or `figure` alone, at most.
 pub struct Bound {
@@ -37,7 +77,7 @@ pub struct Bound {
     pub limit: f64,
 }
 
-type Values = BTreeMap<(&'static str, u32, String), Vec<f64>>;
+type Values = BTreeMap<(&'static str, Size, String), Vec<f64>>;
 
 /// Runs all cases as planned and prints JSON lines, a table, and whether the bounds are kept.
 pub fn run(plan: &Plan, mut cases: Vec<Case>, bounds: &[Bound]) {
@@ -66,7 +106,7 @@ fn options() -> Vec<String> {
     pairs.map(|pair| pair[1].clone()).collect()
 }
 
-fn measure(case: &mut Case, size: u32, words: &[String], values: &mut Values) {
+fn measure(case: &mut Case, size: Size, words: &[String], values: &mut Values) {
     let Ok(program) = &case.program else { return };
     match output(Command::new(&program[0]).args(&program[1..]).args(words)) {
         Ok(lines) => {
@@ -102,8 +142,9 @@ fn lines(plan: &Plan, cases: &[Case], values: &Values) {
             for metric in plan.metrics {
                 if let Some(value) = median(values, (case.name, *size, metric)) {
                     println!(
-                        r#"{{"bench":"{bench}","case":"{}","{unit}":{size},"metric":"{metric}","value":{value:.3}}}"#,
-                        case.name
+                        r#"{{"bench":"{bench}","case":"{}","{unit}":{},"metric":"{metric}","value":{value:.3}}}"#,
+                        case.name,
+                        size.json()
                     );
                 }
             }
@@ -133,7 +174,10 @@ fn table(plan: &Plan, cases: &[Case], values: &Values) {
 }
 
 fn check(plan: &Plan, bound: &Bound, values: &Values) {
-    let title = |(case, size, metric): Figure| format!("{case} {metric} at {size} {}", plan.unit);
+    let title = |(case, size, metric): Figure| match size {
+        Size::Count(count) => format!("{case} {metric} at {count} {}", plan.unit),
+        Size::Kind(kind) => format!("{case} {metric} {} {kind}", plan.unit),
+    };
     let Some(mut found) = median(values, bound.figure) else { return };
     let mut over = String::new();
     if let Some(other) = bound.other {

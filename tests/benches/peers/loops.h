@@ -1,4 +1,4 @@
-/* What the C peers of the benches `sockets` and `watchers` share. */
+/* What the C peers of the benches of event loops share. */
 #ifndef LOOPS_H
 #define LOOPS_H
 

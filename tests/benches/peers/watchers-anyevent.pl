@@ -16,7 +16,8 @@ sub resident {
 my $native = $ARGV[0] eq 'native' && shift;
 my ($count) = @ARGV;
 require EV if $native;
-AnyEvent::detect();
+# Glib's cost for each watcher grows with their number: 100,000 take minutes.
+exit 0 if AnyEvent::detect() =~ /Glib/ && $count > 16_000;
 my $half = int($count / 2);
 my ($left, $done, @ios, @timers) = (2 * $half, AnyEvent->condvar);
 my $called = sub { $done->send unless --$left };

@@ -43,7 +43,7 @@ fn main() {
         bench: "rpc",
         unit: "bytes",
         note: "round trips a second, others in ms",
-        sizes: sizes.map(|octets| (octets, vec![octets.to_string()])).collect(),
+        sizes: sizes.map(|octets| (octets.into(), vec![octets.to_string()])).collect(),
         metrics: &["round_trips", "bulk", "seal"],
         rounds: 5,
     };
@@ -70,8 +70,8 @@ fn python() -> Program {
 
 /// A rate that is to be at least half of another is one that the other is at most twice.
 fn bounds() -> Vec<Bound> {
-    let rate = |case| (case, SHORT[0], "round_trips");
-    let bulk = |case| (case, LARGE[2], "bulk");
+    let rate = |case| (case, SHORT[0].into(), "round_trips");
+    let bulk = |case| (case, LARGE[2].into(), "bulk");
     let bound = |figure, other, limit| Bound { figure, other: Some(other), limit };
     vec![
         bound(rate("socketpair-c"), rate("tine"), 2.0),

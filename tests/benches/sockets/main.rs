@@ -3,6 +3,8 @@
 //!
 //! `--case NAME` (also several times) runs only some of the cases.
 
+#[path = "../loops/hosts.rs"]
+mod hosts;
 #[path = "../loops/mod.rs"]
 mod loops;
 #[path = "../loops/perl.rs"]
@@ -12,9 +14,11 @@ mod native;
 mod pairs;
 mod tine_loops;
 
+use hosts::{display, on_display};
 use loops::{Bound, Case, Plan, compile, ours};
 use pairs::Load;
 use perl::script;
+use tine_tests::servers::Server;
 
 /// Milliseconds that each case is measured.
 const WINDOW: &str = "400";
@@ -30,15 +34,16 @@ fn main() {
         bench: "sockets",
         unit: "sockets",
         note: "times in µs",
-        sizes: vec![(MANY, words("9000", "90")), (FEW, words("8", "3"))],
+        sizes: vec![(MANY.into(), words("9000", "90")), (FEW.into(), words("8", "3"))],
         metrics: &["create", "request"],
         rounds: 9,
     };
     raise_descriptor_limit();
-    loops::run(&plan, cases(), &bounds());
+    let server = display();
+    loops::run(&plan, cases(&server), &bounds());
 }
 
-fn cases() -> Vec<Case> {
+fn cases(server: &Result<Server, String>) -> Vec<Case> {
     let perl = |backend, module| script("sockets-anyevent.pl", backend, &["AnyEvent", module]);
     let case = |name, program| Case { name, program };
     let own = |name| case(name, ours(name));
@@ -46,6 +51,7 @@ fn cases() -> Vec<Case> {
         own("tine-embedded"),
         own("tine-glib"),
         own("tine-calloop"),
+        case("tine-winit", on_display(server, ours("tine-winit"))),
         own("tine-async-io"),
         own("native-glib"),
         own("native-calloop"),
@@ -59,9 +65,9 @@ fn cases() -> Vec<Case> {
 }
 
 fn bounds() -> Vec<Bound> {
-    let bound = |limit, case, other, size| Bound {
-        figure: (case, size, "request"),
-        other: Some((other, size, "request")),
+    let bound = |limit, case, other, size: u32| Bound {
+        figure: (case, size.into(), "request"),
+        other: Some((other, size.into(), "request")),
         limit,
     };
     vec![
@@ -79,14 +85,10 @@ fn run(words: &[String]) {
     raise_descriptor_limit();
     let load = Load::read(&words[1..]);
     match &*words[0] {
-        "tine-embedded" => tine_loops::embedded(load),
-        "tine-glib" => tine_loops::glib(load),
-        "tine-calloop" => tine_loops::calloop(load),
-        "tine-async-io" => tine_loops::async_io(load),
         "native-glib" => native::glib(load),
         "native-calloop" => native::calloop(load),
         "native-async-io" => native::async_io(load),
-        other => panic!("no case {other}"),
+        case => tine_loops::run(case, load),
     }
 }
 

@@ -1,58 +1,19 @@
 //! tine: the same watchers, on whatever loop.
 
+use super::hosts;
 use super::pairs::{HOUR, Load, Pairs};
 use rustix::io::{read, write};
 use std::cell::{Cell, OnceCell};
-use std::future::Future;
 use std::os::fd::OwnedFd;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Instant;
 use tine::{Interest, Io, Queue, Timer};
 
-/// The embedded loop.
-pub fn embedded(load: Load) {
+/// Runs a case `tine-…`.
+pub fn run(case: &str, load: Load) {
     let queue = tine::queue();
-    measure(&queue, load, |over| queue.run_until(over).expect("a queue"));
-}
-
-/// A main context of GLib.
-pub fn glib(load: Load) {
-    let queue = tine::queue();
-    tine_glib::attach(&queue);
-    let context = glib::MainContext::default();
-    measure(&queue, load, |over| {
-        while !over() {
-            context.iteration(true);
-        }
-    });
-}
-
-/// An event loop of calloop.
-pub fn calloop(load: Load) {
-    let queue = tine::queue();
-    let mut event_loop = calloop::EventLoop::<()>::try_new().expect("an event loop");
-    let source = tine_calloop::QueueSource::new(queue.clone());
-    event_loop.handle().insert_source(source, |_, _, _| ()).expect("a source");
-    measure(&queue, load, |over| {
-        while !over() {
-            event_loop.dispatch(None, &mut ()).expect("a turn");
-        }
-    });
-}
-
-/// async-io's reactor, polled by this thread.
-pub fn async_io(load: Load) {
-    let queue = tine::queue();
-    let run = tine_async_io::run(&queue);
-    measure(&queue, load, |over| {
-        let mut run = pin!(run);
-        async_io::block_on(std::future::poll_fn(|context| {
-            let ended = run.as_mut().poll(context).is_ready();
-            if ended || over() { Poll::Ready(()) } else { Poll::Pending }
-        }));
-    });
+    let run = hosts::attach(case, &queue).unwrap_or_else(|| panic!("no case {case}"));
+    measure(&queue, load, run);
 }
 
 struct Conn {
@@ -67,7 +28,7 @@ struct Conns {
 }
 
 /// Makes the pairs, sets some going, and lets `run` run the loop until it is over.
-fn measure(queue: &Queue, load: Load, run: impl FnOnce(&mut dyn FnMut() -> bool)) {
+fn measure(queue: &Queue, load: Load, run: hosts::Run) {
     let conns = Rc::new(Conns { all: OnceCell::new(), pairs: Pairs::new() });
     let begin = Instant::now();
     let made: Vec<Conn> = (0..load.pairs).map(|own| conn(queue, &conns, own)).collect();

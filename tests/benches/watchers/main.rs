@@ -1,21 +1,31 @@
 //! Bench `watchers`: a hundred thousand watchers, half of them of one descriptor, half timers of zero:
 //! made, called once each, dropped. The first program of AnyEvent's manual.
 //!
+//! GLib and async-io by themselves take minutes for that many, and have a second row for fewer.
 //! `--case NAME` (also several times) runs only some of the cases.
 
+#[path = "../loops/hosts.rs"]
+mod hosts;
 #[path = "../loops/mod.rs"]
 mod loops;
 #[path = "../loops/perl.rs"]
 mod perl;
 
+mod counted;
+mod native;
+
+use counted::Counted;
+use hosts::{display, on_display};
 use loops::{Bound, Case, Plan, compile, ours};
 use perl::script;
-use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tine::{Interest, Io, Timer};
+use tine_tests::servers::Server;
 
 const WATCHERS: u32 = 100_000;
+/// As many as loops take whose cost for each watcher grows with their number.
+const FEWER: u32 = 16_000;
 
 fn main() {
     if let Some(words) = loops::case() {
@@ -25,19 +35,30 @@ fn main() {
         bench: "watchers",
         unit: "watchers",
         note: "times in µs",
-        sizes: vec![(WATCHERS, vec![WATCHERS.to_string()])],
+        sizes: [WATCHERS, FEWER].map(|count| (count.into(), vec![count.to_string()])).into(),
         metrics: &["bytes", "create", "invoke", "destroy"],
         rounds: 9,
     };
-    loops::run(&plan, cases(), &bounds());
+    let server = display();
+    loops::run(&plan, cases(&server), &bounds());
 }
 
-fn cases() -> Vec<Case> {
+fn cases(server: &Result<Server, String>) -> Vec<Case> {
     let perl = |backend, module| script("watchers-anyevent.pl", backend, &["AnyEvent", module]);
     let native = |words: Vec<String>| [words, vec!["native".into()]].concat();
     let case = |name, program| Case { name, program };
+    let own = |name| case(name, ours(name));
+    let once = |loop_name| Err(format!("{loop_name} takes a descriptor once"));
     vec![
-        case("tine-embedded", ours("tine-embedded")),
+        own("tine-embedded"),
+        own("tine-glib"),
+        own("tine-calloop"),
+        case("tine-winit", on_display(server, ours("tine-winit"))),
+        own("tine-async-io"),
+        own("native-glib"),
+        case("native-calloop", once("calloop")),
+        own("native-async-io"),
+        case("epoll-c", once("epoll")),
         case("libev-c", compile("watchers-libev", &["-lev"])),
         case("ev-native", perl("EV", "EV").map(native)),
         case("anyevent-ev", perl("EV", "EV")),
@@ -47,8 +68,8 @@ fn cases() -> Vec<Case> {
 }
 
 fn bounds() -> Vec<Bound> {
-    let figure = |metric| ("tine-embedded", WATCHERS, metric);
-    let native = |metric| Some(("ev-native", WATCHERS, metric));
+    let figure = |metric| ("tine-embedded", WATCHERS.into(), metric);
+    let native = |metric| Some(("ev-native", WATCHERS.into(), metric));
     let bound = |metric| Bound { figure: figure(metric), other: native(metric), limit: 0.7 };
     let bytes = Bound { figure: figure("bytes"), other: None, limit: 160.0 };
     [bytes].into_iter().chain(["create", "invoke", "destroy"].map(bound)).collect()
@@ -56,42 +77,32 @@ fn bounds() -> Vec<Bound> {
 
 /// Runs one case of ours: its name, and how many watchers.
 fn run(words: &[String]) {
-    assert_eq!(words[0], "tine-embedded", "the case");
-    let half = words[1].parse::<u32>().expect("a number") / 2;
-    let (count, queue) = (2 * half, tine::queue());
-    let (_read, write) = rustix::pipe::pipe().expect("a pipe");
-    let (left, fd) = (Rc::new(Cell::new(count)), Rc::new(write));
-    let metric = |name, begin: Instant| {
-        println!("{name} {:.4}", begin.elapsed().as_secs_f64() * 1e6 / f64::from(count));
-    };
-
-    let (bytes, begin) = (resident(), Instant::now());
-    let (mut ios, mut timers): (Vec<Io>, Vec<Timer>) = (Vec::new(), Vec::new());
-    for _ in 0..half {
-        let called = count_down(&left);
-        let io = queue.io(Rc::clone(&fd), Interest::WRITABLE, move |_, _| called());
-        ios.push(io.expect("a watcher"));
-        timers.push(queue.after(Duration::ZERO, count_down(&left)));
+    let count = words[1].parse().expect("a number");
+    let counted = Counted::new(count);
+    match &*words[0] {
+        "native-glib" | "native-async-io" if count > FEWER => (),
+        "native-glib" => native::glib(&counted),
+        "native-async-io" => native::async_io(&counted),
+        case => tine(case, &counted),
     }
-    metric("create", begin);
-    println!("bytes {:.1}", (resident() - bytes) as f64 / f64::from(count));
-    let begin = Instant::now();
-    queue.run_until(|| left.get() == 0).expect("a queue");
-    metric("invoke", begin);
-    let begin = Instant::now();
-    drop(ios);
-    drop(timers);
-    metric("destroy", begin);
 }
 
-fn count_down(left: &Rc<Cell<u32>>) -> impl Fn() + 'static {
-    let left = Rc::clone(left);
-    move || left.set(left.get() - 1)
-}
-
-/// Resident bytes of this process.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").expect("/proc");
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    pages.expect("statm") * rustix::param::page_size()
+/// tine, on the loop of a case.
+fn tine(case: &str, counted: &Counted) {
+    let queue = tine::queue();
+    let run = hosts::attach(case, &queue).unwrap_or_else(|| panic!("no case {case}"));
+    let (_read, write) = rustix::pipe::pipe().expect("a pipe");
+    let fd = Rc::new(write);
+    let watchers = counted.create(|| {
+        let (mut ios, mut timers): (Vec<Io>, Vec<Timer>) = (Vec::new(), Vec::new());
+        for _ in 0..counted.half() {
+            let called = counted.call();
+            let io = queue.io(Rc::clone(&fd), Interest::WRITABLE, move |_, _| called());
+            ios.push(io.expect("a watcher"));
+            timers.push(queue.after(Duration::ZERO, counted.call()));
+        }
+        (ios, timers)
+    });
+    counted.invoke(|over| run(over));
+    counted.destroy(watchers);
 }
