@@ -1,6 +1,6 @@
 //! The application: one process for all windows of a session, unless it runs for a script.
 
-use gtk4::prelude::*;
+use adw::prelude::*;
 use gtk4::{gdk, gio};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,22 @@ use std::time::Instant;
 use tine::Template;
 
 use crate::finish::Finish;
-use crate::gallery::Gallery;
 use crate::measures::Measures;
 use crate::options::Options;
-use crate::tile;
-use crate::window::Window;
+use crate::settings::{Settings, Style};
+use crate::window::{self, Window};
 
 /// The name by which the desktop knows the program.
-const ID: &str = "io.github.tine.Viewer";
+pub const ID: &str = "io.github.tine.Viewer";
 
 /// What all windows share.
-struct Shared {
-    template: Template,
-    options: Rc<Options>,
+pub struct Shared {
+    /// Where workers come from.
+    pub template: Template,
+    /// What the command line asked for.
+    pub options: Options,
+    /// What is remembered.
+    pub settings: RefCell<Settings>,
     start: Instant,
     /// One for each window.
     finishes: RefCell<Vec<Rc<Finish>>>,
@@ -30,24 +33,33 @@ struct Shared {
     failed: std::cell::Cell<bool>,
 }
 
+/// Decoding waits for the window, not the window for decoding: it must not be kept from a processor for
+/// as long as a worker may use it at a stretch.
+const NICE: i32 = 10;
+
 /// Runs the program until its last window is closed.
 pub fn run(template: Template, options: Options, start: Instant) -> ExitCode {
-    let app = gtk4::Application::builder().application_id(ID).flags(flags(&options)).build();
+    lower(&template);
+    let app = adw::Application::builder().application_id(ID).flags(flags(&options)).build();
+    // What a script is shown does not depend on what a person liked.
+    let settings = if options.is_script() { Settings::default() } else { Settings::load() };
     let shared = Rc::new(Shared {
         template,
-        options: Rc::new(options),
+        options,
+        settings: RefCell::new(settings),
         start,
         finishes: RefCell::default(),
         failed: Default::default(),
     });
-    app.connect_startup(|app| {
+    let starting = Rc::clone(&shared);
+    app.connect_startup(move |app| {
         tine_gtk4::attach(app);
-        set_style();
-        app.set_accels_for_action("win.fullscreen", &["F11"]);
-        app.set_accels_for_action("window.close", &["<Control>w", "<Control>q"]);
+        add_style();
+        set_style(starting.settings.borrow().style);
+        window::set_accels(app);
     });
     let opening = Rc::clone(&shared);
-    app.connect_open(move |app, files, _| opening.open(app, files));
+    app.connect_open(move |app, files, _| Shared::open(&opening, app, files));
 
     let args = shared.options.paths.iter().map(PathBuf::as_path).map(Path::as_os_str);
     let args: Vec<_> = [ID.as_ref()].into_iter().chain(args).collect();
@@ -56,15 +68,23 @@ pub fn run(template: Template, options: Options, start: Instant) -> ExitCode {
     if shared.failed.get() || !succeeded { ExitCode::FAILURE } else { code.into() }
 }
 
+/// Workers inherit it; their sandbox would not let them ask for it.
+fn lower(template: &Template) {
+    let pid = template.pid().and_then(|pid| rustix::process::Pid::from_raw(pid as i32));
+    // One that is gone already is made anew, and then the kernel shares out as it likes.
+    if pid.is_some() {
+        let _gone = rustix::process::setpriority_process(pid, NICE);
+    }
+}
+
 /// A script wants its own process, whatever else is running.
 fn flags(options: &Options) -> gio::ApplicationFlags {
-    let own = options.exit_when_idle || options.report.is_some() || options.screenshot.is_some();
     let open = gio::ApplicationFlags::HANDLES_OPEN;
-    if own { open | gio::ApplicationFlags::NON_UNIQUE } else { open }
+    if options.is_script() { open | gio::ApplicationFlags::NON_UNIQUE } else { open }
 }
 
 impl Shared {
-    fn open(&self, app: &gtk4::Application, files: &[gio::File]) {
+    fn open(self: &Rc<Self>, app: &adw::Application, files: &[gio::File]) {
         let paths: Vec<PathBuf> = files.iter().filter_map(gio::File::path).collect();
         if let Err(error) = self.open_window(app, &paths) {
             eprintln!("tine-viewer: {error}");
@@ -72,36 +92,32 @@ impl Shared {
         }
     }
 
-    fn open_window(&self, app: &gtk4::Application, paths: &[PathBuf]) -> std::io::Result<()> {
-        let options = &self.options;
-        let measures = Rc::new(Measures::new(self.start, options.report.is_some())?);
-        let side = tile::SIDE as u32 * largest_scale();
-        let sweep = options.exit_when_idle;
-        let gallery = Gallery::new(&self.template, side, sweep, Rc::clone(&measures))?;
-        let window = Window::new(app, &gallery, &measures);
-        if let Some((width, height)) = options.size {
-            window.set_default_size(width, height);
-        }
-        let finish = Finish::new(options, &window, &gallery, &measures, &self.template);
-        self.finishes.borrow_mut().push(finish);
+    fn open_window(
+        self: &Rc<Self>,
+        app: &adw::Application,
+        paths: &[PathBuf],
+    ) -> std::io::Result<()> {
+        let measures = Rc::new(Measures::new(self.start, self.options.report.is_some())?);
+        let window = Window::new(app, self, &measures);
         window.open(paths)?;
+        let finish = Finish::new(self, &window, &measures);
+        self.finishes.borrow_mut().push(finish);
         window.present();
         Ok(())
     }
 }
 
-/// The scale of the sharpest monitor: thumbnails are made for it.
-fn largest_scale() -> u32 {
-    let monitors = gdk::Display::default().map(|display| display.monitors());
-    let scales = monitors.iter().flat_map(|monitors| {
-        monitors.iter::<gdk::Monitor>().flatten().map(|monitor| monitor.scale_factor())
+/// Light or dark, for all windows.
+pub fn set_style(style: Style) {
+    adw::StyleManager::default().set_color_scheme(match style {
+        Style::System => adw::ColorScheme::Default,
+        Style::Light => adw::ColorScheme::ForceLight,
+        Style::Dark => adw::ColorScheme::ForceDark,
     });
-    scales.max().unwrap_or(1).max(1) as u32
 }
 
-fn set_style() {
+fn add_style() {
     let Some(display) = gdk::Display::default() else { return };
-    gtk4::Settings::for_display(&display).set_gtk_application_prefer_dark_theme(true);
     let css = gtk4::CssProvider::new();
     css.load_from_data(include_str!("style.css"));
     let priority = gtk4::STYLE_PROVIDER_PRIORITY_APPLICATION;

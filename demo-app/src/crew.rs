@@ -49,6 +49,7 @@ struct Inside {
     next: Cell<u32>,
     started: Cell<u32>,
     crashed: Cell<u32>,
+    answered: Cell<u64>,
     tell: Box<dyn Fn(News)>,
 }
 
@@ -91,6 +92,7 @@ impl Crew {
             next: Cell::new(0),
             started: Cell::new(0),
             crashed: Cell::new(0),
+            answered: Cell::new(0),
             tell: Box::new(tell),
         }))
     }
@@ -126,6 +128,21 @@ impl Crew {
     /// What holds of the workers' sandbox; `None` until the first has come.
     pub fn posture(&self) -> Option<&Posture> {
         self.0.posture.get()
+    }
+
+    /// How many requests workers have answered.
+    pub fn answered(&self) -> u64 {
+        self.0.answered.get()
+    }
+
+    /// Kills a worker, by its process id: what it had in hand happens as if it had crashed.
+    pub fn kill(&self, pid: u32) {
+        for worker in self.0.workers.borrow().values() {
+            if worker.running.pid() == Some(pid) {
+                // It may have ended already, which is as good.
+                let _ended = worker.running.kill(Signal::KILL.as_raw());
+            }
+        }
     }
 
     /// The process ids of the workers there are.
@@ -243,6 +260,7 @@ impl Inside {
             Err(error) => return Some(Err(error)),
         };
         worker.jobs.pop_front();
+        self.answered.set(self.answered.get() + 1);
         *patience = (caller.unanswered().len() > 0).then(|| self.patience(number));
         Some(Ok(News::Answered(reply.job, worker.running.pid(), reply.result)))
     }

@@ -1,39 +1,54 @@
-//! The thread that touches files: opening one can take as long as a network takes to give up, and
-//! the main loop must not wait for it.
+//! The threads that touch files: opening one can take as long as a network takes to give up, and
+//! neither the main loop nor the other pictures must wait for it.
 
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-/// Runs what it is given in a thread of its own, one after the other, which ends when this is
-/// dropped.
+/// Runs what it is given in threads of its own, in the order given. They end when this is dropped.
 pub struct Files {
-    tasks: mpsc::Sender<Box<dyn FnOnce() + Send>>,
+    tasks: mpsc::Sender<Task>,
 }
 
+type Task = Box<dyn FnOnce() + Send>;
+
 impl Files {
-    /// Starts the thread.
+    /// Starts so many threads.
     ///
     /// # Errors
     ///
     /// No thread can be started.
-    pub fn start() -> io::Result<Self> {
-        let (tasks, receiver) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
-        let run = move || receiver.iter().for_each(|task| task());
-        thread::Builder::new().name("files".into()).spawn(run)?;
+    pub fn start(threads: usize) -> io::Result<Self> {
+        let (tasks, receiver) = mpsc::channel::<Task>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..threads {
+            let receiver = Arc::clone(&receiver);
+            let run = move || {
+                while let Some(task) = next(&receiver) {
+                    task();
+                }
+            };
+            thread::Builder::new().name("files".into()).spawn(run)?;
+        }
         Ok(Self { tasks })
     }
 
-    /// Runs `task` when those before it are done.
+    /// Runs `task` when those before it have begun.
     pub fn run(&self, task: impl FnOnce() + Send + 'static) {
-        // The thread ends after the sender only; a task that panicked has said so.
+        // The threads end after the sender only; a task that panicked has said so.
         let _gone = self.tasks.send(Box::new(task));
     }
+}
+
+/// The lock is held while waiting: the others would wait as well.
+fn next(tasks: &Mutex<mpsc::Receiver<Task>>) -> Option<Task> {
+    let tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+    tasks.recv().ok()
 }
 
 /// Opens a picture for reading, and nothing that is not a regular file: a device, a FIFO or a

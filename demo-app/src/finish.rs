@@ -5,20 +5,17 @@ use gtk4::{gdk, glib};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
-use tine::Template;
 
+use crate::app::Shared;
 use crate::files::write_whole;
 use crate::gallery::Gallery;
 use crate::measures::{Counts, Failure, Measures};
-use crate::options::Options;
 use crate::window::Window;
 
 /// Writes what the options ask for when the time has come.
 pub struct Finish {
-    options: Rc<Options>,
-    gallery: Gallery,
+    shared: Rc<Shared>,
     measures: Rc<Measures>,
-    template: Template,
     /// Something could not be written.
     failed: Cell<bool>,
 }
@@ -26,18 +23,10 @@ pub struct Finish {
 impl Finish {
     /// Sees to it that `window` leaves as the options say. Ask it after the main loop whether
     /// everything [`succeeded`](Self::succeeded).
-    pub fn new(
-        options: &Rc<Options>,
-        window: &Window,
-        gallery: &Gallery,
-        measures: &Rc<Measures>,
-        template: &Template,
-    ) -> Rc<Self> {
+    pub fn new(shared: &Rc<Shared>, window: &Window, measures: &Rc<Measures>) -> Rc<Self> {
         let finish = Rc::new(Self {
-            options: Rc::clone(options),
-            gallery: gallery.clone(),
+            shared: Rc::clone(shared),
             measures: Rc::clone(measures),
-            template: template.clone(),
             failed: Cell::new(false),
         });
         let closing = Rc::clone(&finish);
@@ -45,8 +34,10 @@ impl Finish {
             closing.write(window);
             glib::Propagation::Proceed
         });
-        if options.exit_when_idle {
-            close_when_idle(window, gallery);
+        if shared.options.exit_when_idle
+            && let Some(gallery) = window.gallery()
+        {
+            close_when_idle(window, &gallery);
         }
         finish
     }
@@ -57,39 +48,38 @@ impl Finish {
     }
 
     fn write(&self, window: &Window) {
-        if let Some(path) = &self.options.screenshot {
+        if let Some(path) = &self.shared.options.screenshot {
             let picture = screenshot(window).ok_or_else(|| "nothing was drawn".to_owned());
             self.check(path, picture.and_then(|picture| save(&picture, path)));
         }
-        if let Some(path) = &self.options.report {
-            self.check(path, self.report(path));
+        if let (Some(path), Some(gallery)) = (&self.shared.options.report, window.gallery()) {
+            self.check(path, self.report(path, &gallery));
         }
     }
 
-    fn report(&self, path: &Path) -> Result<(), String> {
-        let report = self.measures.report(self.counts());
+    fn report(&self, path: &Path, gallery: &Gallery) -> Result<(), String> {
+        let report = self.measures.report(self.counts(gallery));
         let mut json = serde_json::to_vec_pretty(&report).map_err(|error| error.to_string())?;
         json.push(b'\n');
         write_whole(path, &json).map_err(|error| error.to_string())
     }
 
-    fn counts(&self) -> Counts {
-        let failures: Vec<_> = self
-            .gallery
+    fn counts(&self, gallery: &Gallery) -> Counts {
+        let failures: Vec<_> = gallery
             .failures()
             .into_iter()
             .map(|(path, reason)| Failure { path: path.to_string_lossy().into_owned(), reason })
             .collect();
         Counts {
-            pictures: self.gallery.total(),
-            thumbnails_ok: self.gallery.tried() - failures.len() as u32,
-            thumbnails_cached: self.gallery.cached(),
+            pictures: gallery.total(),
+            thumbnails_ok: gallery.tried() - failures.len() as u32,
+            thumbnails_cached: gallery.cached(),
             failures,
-            workers_started: self.gallery.crew().started(),
-            workers_crashed: self.gallery.crew().crashed(),
-            workers: self.gallery.crew().pids(),
-            posture: self.gallery.crew().posture().cloned(),
-            template: self.template.pid(),
+            workers_started: gallery.crew().started(),
+            workers_crashed: gallery.crew().crashed(),
+            workers: gallery.crew().pids(),
+            posture: gallery.crew().posture().cloned(),
+            template: self.shared.template.pid(),
         }
     }
 

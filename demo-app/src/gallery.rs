@@ -1,7 +1,11 @@
-//! What there is to show, without showing it: the pictures' names, their thumbnails, and one picture
-//! as a whole. It asks the workers for what is in view first, and tells by signals what has come.
+//! What there is to show, without showing it: the names in some places, their thumbnails, and one
+//! picture as a whole. It asks the workers for what is in view first, and tells by signals what has
+//! come. Another folder has another gallery.
 
 mod imp;
+mod jobs;
+mod names;
+mod signals;
 
 use gtk4::subclass::prelude::*;
 use gtk4::{gdk, glib, prelude::*};
@@ -11,34 +15,59 @@ use std::rc::Rc;
 use tine::Template;
 use tine_viewer::protocol::Size;
 
+use crate::arrange::Arrangement;
 use crate::cache::{Cache, Saver};
+use crate::catalog::Kind;
 use crate::crew::Crew;
 use crate::files::Files;
-use crate::listing::{self, Source};
+use crate::id_set::IdSet;
+use crate::index::Index;
+use crate::listing::Source;
 use crate::measures::Measures;
 use crate::thumbnails::Thumbnail;
+use crate::wholes::{Detail, Key};
+
+pub use signals::Signals;
 
 glib::wrapper! {
     /// The pictures, their thumbnails, and the workers that make them.
     ///
-    /// Signals: `thumbnail` (id) when there is one, or never will be; `unreadable` (path, reason) for
-    /// a folder.
+    /// Signals: `thumbnail` (id) when there is one, or never will be; `changed` (id) when a picture's
+    /// file has; `unreadable` (path, reason) for a folder.
     pub struct Gallery(ObjectSubclass<imp::Gallery>);
 }
 
+/// A picture as a whole.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// All of it, or as much as was wanted.
+    pub texture: gdk::Texture,
+    /// The picture's own size, right side up.
+    pub original: Size,
+}
+
 /// What to do with a picture as a whole, or with the reason why there is none.
-pub type OnWhole = Box<dyn FnOnce(Result<gdk::Texture, String>)>;
+pub type OnWhole = Box<dyn FnOnce(Result<Whole, String>)>;
+
+/// What a gallery is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Of the square that thumbnails fit into, in pixels.
+    pub side: u32,
+    /// What no window is larger than, in pixels: all that can be seen of a picture at once.
+    pub screen: Size,
+}
 
 impl Gallery {
-    /// An empty gallery whose workers come from `template`. Thumbnails fit into a square with `side`
-    /// pixels. With `sweep` all of them are made in the end, otherwise those that come into view.
+    /// An empty gallery whose workers come from `template`. With `sweep` all thumbnails are made in the
+    /// end, otherwise those that come into view.
     ///
     /// # Errors
     ///
     /// No thread can be started.
     pub fn new(
         template: &Template,
-        side: u32,
+        sizes: Sizes,
         sweep: bool,
         measures: Rc<Measures>,
     ) -> std::io::Result<Self> {
@@ -51,10 +80,13 @@ impl Gallery {
         });
         let cache = Cache::of_user();
         let saver = Saver::start(cache.clone())?;
-        let files = Files::start()?;
-        let tools = imp::Tools { crew, files, cache, saver, side, sweep, measures };
+        let files = Files::start(processors().max(2))?;
+        let index = Index::start()?;
+        let tools = imp::Tools { crew, files, index, cache, saver, measures };
         // It was made a few lines above: nothing is set yet.
         let _unset = gallery.imp().tools.set(tools);
+        gallery.imp().sizes.set(sizes);
+        gallery.imp().sweep.set(sweep);
         Ok(gallery)
     }
 
@@ -65,24 +97,56 @@ impl Gallery {
     ///
     /// No thread can be started.
     pub fn open(&self, at_once: Option<PathBuf>, sources: Vec<Source>) -> std::io::Result<()> {
-        let known = self.imp().begin(at_once);
-        let poster = tine::queue().poster();
-        let gallery = glib::SendWeakRef::from(self.downgrade());
-        listing::list(known, sources, move |found| {
-            let gallery = gallery.clone();
-            let post = poster.post(move || {
-                if let Some(gallery) = gallery.upgrade() {
-                    gallery.imp().found(found);
-                }
-            });
-            post.is_ok()
-        })
+        self.imp().list(at_once, sources)
+    }
+
+    /// Shows other names, or in another order, when they have been looked through.
+    pub fn arrange(&self, arrangement: Arrangement) {
+        if self.imp().arrangement.replace(arrangement.clone()) != arrangement {
+            self.imp().rearrange();
+        }
+    }
+
+    /// What is shown, and in which order.
+    pub fn arrangement(&self) -> Arrangement {
+        self.imp().arrangement.borrow().clone()
+    }
+
+    /// Calls `act` with the first place from `from` on, and then from the start, whose name begins so.
+    pub fn find(&self, from: u32, start: &str, act: impl FnOnce(Option<u32>) + Send + 'static) {
+        let (imp, order) = (self.imp(), self.list().order());
+        let reply = imp.reply();
+        imp.tools().index.find(&imp.catalog.borrow(), order, from, start, move |place| {
+            reply(Box::new(move |_| act(place)));
+        });
     }
 
     /// Says which places of the list are in view, and which are near.
     pub fn set_view(&self, in_view: Range<u32>, near: Range<u32>) {
         self.imp().view.replace((in_view, near));
         self.imp().pump();
+    }
+
+    /// Makes thumbnails for squares of this side from now on, in pixels.
+    pub fn set_side(&self, side: u32) {
+        let imp = self.imp();
+        let before = imp.sizes.get();
+        imp.sizes.set(Sizes { side, ..before });
+        if before.side != side {
+            imp.thumbnails.borrow_mut().forget_all();
+            imp.pump();
+        }
+    }
+
+    /// Makes all thumbnails in the end, or only those that come into view.
+    pub fn set_sweep(&self, sweep: bool) {
+        self.imp().sweep.set(sweep);
+        self.imp().pump();
+    }
+
+    /// Whether all thumbnails are made in the end.
+    pub fn sweep(&self) -> bool {
+        self.imp().sweep.get()
     }
 
     /// Calls `show` with the thumbnail of a picture, as far as it is known.
@@ -94,19 +158,38 @@ impl Gallery {
         show(self.imp().thumbnails.borrow_mut().get(id))
     }
 
-    /// Loads a picture as a whole, reduced to fit into `want`, before any thumbnail. It replaces what
-    /// was asked for before.
-    pub fn load(&self, id: u32, want: Size, done: OnWhole) {
-        let replaced = self.imp().whole.replace(Some(imp::Whole::new(id, want, done)));
-        drop(replaced);
-        self.imp().pump();
+    /// Loads a picture as a whole, before any thumbnail, instead of what was asked for before; then
+    /// those `ahead`. `done` is called at once if it is at hand.
+    pub fn load(&self, key: Key, ahead: Vec<u32>, done: OnWhole) {
+        let imp = self.imp();
+        let at_hand = imp.wholes.borrow_mut().get(key).cloned();
+        let ahead = ahead.into_iter().map(|id| (id, Detail::Screen)).collect();
+        imp.wholes.borrow_mut().set_ahead(ahead);
+        match at_hand {
+            Some(result) => done(result),
+            None => {
+                let replaced = imp.wholes.borrow_mut().want(key, done);
+                drop(replaced);
+            }
+        }
+        imp.pump();
     }
 
     /// Wants no picture as a whole any more.
     pub fn unload(&self) {
-        let unwanted = self.imp().whole.take();
+        let unwanted = self.imp().wholes.borrow_mut().want_none();
         drop(unwanted);
         self.imp().pump();
+    }
+
+    /// Shows these no more: their files are gone.
+    pub fn remove(&self, ids: &IdSet) {
+        self.imp().set_gone(ids, true);
+    }
+
+    /// Shows these again: their files are back.
+    pub fn restore(&self, ids: &IdSet) {
+        self.imp().set_gone(ids, false);
     }
 
     /// The name of a picture's file, for people.
@@ -117,6 +200,11 @@ impl Gallery {
     /// A picture's file.
     pub fn path(&self, id: u32) -> PathBuf {
         self.imp().catalog.borrow().path(id)
+    }
+
+    /// Whether it is a picture or a folder.
+    pub fn kind(&self, id: u32) -> Kind {
+        self.imp().catalog.borrow().kind(id)
     }
 
     /// The pictures without a thumbnail, and why they have none, in the order of their paths.
@@ -135,22 +223,21 @@ impl Gallery {
         self.imp().cached.get()
     }
 
-    /// Whether all thumbnails are made in the end, not only those in view.
-    pub fn sweep(&self) -> bool {
-        self.imp().tools().sweep
-    }
-
-    /// The workers.
-    pub fn crew(&self) -> &Crew {
-        &self.imp().tools().crew
-    }
-
     /// Calls `act` with the id of a picture whose thumbnail has come, or never will.
     pub fn connect_thumbnail(&self, act: impl Fn(&Self, u32) + 'static) -> glib::SignalHandlerId {
         self.connect_closure(
             "thumbnail",
             false,
-            glib::closure_local!(move |gallery: &Self, id: u32| act(gallery, id)),
+            glib::closure_local!(move |this: &Self, id: u32| act(this, id)),
+        )
+    }
+
+    /// Calls `act` with the id of a picture whose file has changed.
+    pub fn connect_changed(&self, act: impl Fn(&Self, u32) + 'static) -> glib::SignalHandlerId {
+        self.connect_closure(
+            "changed",
+            false,
+            glib::closure_local!(move |this: &Self, id: u32| act(this, id)),
         )
     }
 
@@ -159,13 +246,14 @@ impl Gallery {
         &self,
         act: impl Fn(&Self, &str, &str) + 'static,
     ) -> glib::SignalHandlerId {
-        self.connect_closure(
-            "unreadable",
-            false,
-            glib::closure_local!(move |gallery: &Self, path: &str, why: &str| act(
-                gallery, path, why
-            )),
-        )
+        let closure =
+            glib::closure_local!(move |this: &Self, path: &str, why: &str| act(this, path, why));
+        self.connect_closure("unreadable", false, closure)
+    }
+
+    /// The workers.
+    pub fn crew(&self) -> &Crew {
+        &self.imp().tools().crew
     }
 }
 

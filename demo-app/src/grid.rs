@@ -2,38 +2,73 @@
 //!
 //! ```text
 //! Grid (GtkWidget)
-//! └ GtkScrolledWindow
-//!   └ GtkGridView of Tile: must be the direct child, or it makes widgets for everything
+//! ├ GtkOverlay
+//! │ ├ GtkScrolledWindow
+//! │ │ └ GtkGridView of Tile: must be the direct child, or it makes widgets for everything
+//! │ └ typed: what was typed to find a name
+//! └ menu
 //! ```
+
+mod hand;
+mod typed;
+mod view;
 
 use gtk4::glib;
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::Range;
+use std::rc::Rc;
 
-use crate::gallery::Gallery;
-use crate::picture_list::PictureItem;
+use crate::catalog::Kind;
+use crate::gallery::{Gallery, Signals};
+use crate::id_set::IdSet;
+use crate::picture_list::{PictureItem, PictureList};
+use crate::selection::Selection;
 use crate::thumbnails::Thumbnail;
-use crate::tile::{Face, Tile, WIDTH};
-
-/// Width of a cell of the grid: a tile and the padding around it, see `style.css`.
-const CELL: i32 = WIDTH + 2 * 4;
+use crate::tile::{Face, Shape, Tile};
 
 mod imp {
     use super::*;
 
-    #[derive(Default, gtk4::CompositeTemplate)]
+    #[derive(gtk4::CompositeTemplate)]
     #[template(file = "grid.ui")]
     pub struct Grid {
+        #[template_child]
+        pub overlay: TemplateChild<gtk4::Overlay>,
         #[template_child]
         pub scrolled: TemplateChild<gtk4::ScrolledWindow>,
         #[template_child]
         pub view: TemplateChild<gtk4::GridView>,
+        #[template_child]
+        pub typed: TemplateChild<gtk4::Label>,
+        #[template_child]
+        pub menu: TemplateChild<gtk4::PopoverMenu>,
+        pub shape: Rc<Shape>,
         /// The tiles that show a picture, by its id.
         pub tiles: RefCell<HashMap<u32, Tile>>,
-        pub gallery: OnceCell<Gallery>,
+        pub gallery: RefCell<Option<Gallery>>,
+        /// What is heard of the gallery.
+        pub signals: RefCell<Option<Signals>>,
+        /// Ends the word that is being typed.
+        pub word_ends: RefCell<Option<glib::SourceId>>,
+    }
+
+    impl Default for Grid {
+        fn default() -> Self {
+            Self {
+                overlay: Default::default(),
+                scrolled: Default::default(),
+                view: Default::default(),
+                typed: Default::default(),
+                menu: Default::default(),
+                shape: Shape::new(super::SIDE),
+                tiles: RefCell::default(),
+                gallery: RefCell::default(),
+                signals: RefCell::default(),
+                word_ends: RefCell::default(),
+            }
+        }
     }
 
     #[glib::object_subclass]
@@ -55,12 +90,16 @@ mod imp {
     impl ObjectImpl for Grid {
         fn constructed(&self) {
             self.parent_constructed();
-            self.obj().build_factory();
-            self.obj().follow_view();
+            let grid = self.obj();
+            grid.build_factory();
+            grid.follow_view();
+            grid.follow_pointer();
+            grid.follow_typing();
         }
 
         fn dispose(&self) {
-            self.scrolled.unparent();
+            self.overlay.unparent();
+            self.menu.unparent();
         }
     }
 
@@ -68,8 +107,16 @@ mod imp {
         fn grab_focus(&self) -> bool {
             self.view.grab_focus()
         }
+
+        fn realize(&self) {
+            self.parent_realize();
+            self.obj().follow_font();
+        }
     }
 }
+
+/// Width and height of a thumbnail at first, in logical pixels.
+pub const SIDE: i32 = 160;
 
 glib::wrapper! {
     /// The grid of tiles.
@@ -79,44 +126,73 @@ glib::wrapper! {
 }
 
 impl Grid {
-    /// Shows what is in `gallery`; once.
+    /// Shows what is in `gallery`, instead of what was shown before.
     pub fn set_gallery(&self, gallery: &Gallery) {
-        // Called once, as its doc asks.
-        let _unset = self.imp().gallery.set(gallery.clone());
-        let follow = |this: &Self, gallery: &Gallery| this.set_list(&gallery.list());
-        gallery.connect_list_notify(glib::clone!(
-            #[weak(rename_to = this)]
-            self,
-            move |gallery| follow(&this, gallery)
-        ));
-        gallery.connect_thumbnail(glib::clone!(
-            #[weak(rename_to = this)]
-            self,
-            move |_, id| this.thumbnail_came(id)
-        ));
-        follow(self, gallery);
+        self.imp().gallery.replace(Some(gallery.clone()));
+        self.imp().signals.replace(Some(self.listen(gallery)));
+        self.imp().view.set_model(Some(&Selection::new(&gallery.list())));
     }
 
-    /// The place that is selected.
-    pub fn selected(&self) -> Option<u32> {
-        let selection = self.selection()?;
-        Some(selection.selected()).filter(|place| *place != gtk4::INVALID_LIST_POSITION)
+    fn gallery(&self) -> Option<Gallery> {
+        self.imp().gallery.borrow().clone()
+    }
+
+    /// GTK's part of it.
+    pub fn view(&self) -> gtk4::GridView {
+        self.imp().view.get()
+    }
+
+    /// What is selected.
+    pub fn selection(&self) -> Option<Selection> {
+        self.imp().view.model().and_downcast()
+    }
+
+    /// The pictures and folders that are selected.
+    pub fn selected(&self) -> IdSet {
+        self.selection().map(|selection| selection.ids()).unwrap_or_default()
+    }
+
+    /// The place of the first one that is selected, or else has the keyboard.
+    pub fn cursor(&self) -> Option<u32> {
+        let places = self.selection()?.places();
+        if !places.is_empty() {
+            return Some(places.minimum());
+        }
+        let focused = self.imp().view.focus_child()?.first_child().and_downcast::<Tile>()?;
+        self.gallery()?.list().position(focused.id()?)
     }
 
     /// Selects a place, shows it, and gives it the keyboard.
     pub fn select(&self, place: u32) {
-        let view = &self.imp().view;
-        let scroll = view.activate_action("list.scroll-to-item", Some(&place.to_variant()));
-        debug_assert!(scroll.is_ok(), "GtkGridView has the action since 4.0");
+        self.scroll_to(place);
         if let Some(selection) = self.selection() {
-            selection.set_selected(place);
+            selection.select_item(place, true);
         }
         // The list's own widget around the tile has the focus; GTK before 4.12 has no other way.
-        let id = self.imp().gallery.get().and_then(|gallery| gallery.list().id(place));
+        let id = self.gallery().and_then(|gallery| gallery.list().id(place));
         let tile = id.and_then(|id| self.imp().tiles.borrow().get(&id).cloned());
         if let Some(cell) = tile.and_then(|tile| tile.parent()) {
             cell.grab_focus();
         }
+    }
+
+    /// Width and height of a thumbnail, in logical pixels.
+    pub fn side(&self) -> i32 {
+        self.imp().shape.side()
+    }
+
+    /// Shows thumbnails of this size, and the same pictures.
+    pub fn set_side(&self, side: i32) {
+        let first = self.in_view().start;
+        self.imp().shape.set_side(side);
+        for tile in self.imp().tiles.borrow().values() {
+            tile.shape_changed();
+        }
+        if let Some(gallery) = self.gallery() {
+            gallery.set_side((side * self.scale_factor()) as u32);
+        }
+        self.fit_columns();
+        self.scroll_to(first);
     }
 
     /// Calls `act` with the place that was double-clicked, or entered with the keyboard.
@@ -127,7 +203,7 @@ impl Grid {
     /// Whether all tiles in view have their thumbnail, or a reason. What one lacks is asked for: it may
     /// have been made and given up before its tile was there.
     pub fn is_settled(&self) -> bool {
-        let Some(gallery) = self.imp().gallery.get() else { return false };
+        let Some(gallery) = self.gallery() else { return false };
         self.tell_view();
         let list = gallery.list();
         let tiles = self.imp().tiles.borrow();
@@ -136,27 +212,72 @@ impl Grid {
         !tiles.is_empty() && lacking.next().is_none()
     }
 
-    fn selection(&self) -> Option<gtk4::SingleSelection> {
-        self.imp().view.model().and_downcast()
+    fn listen(&self, gallery: &Gallery) -> Signals {
+        let mut signals = Signals::of(gallery);
+        let this = self.downgrade();
+        signals.add(|gallery| {
+            gallery.connect_list_notify(move |gallery| {
+                this.upgrade().inspect(|this| this.set_list(&gallery.list()));
+            })
+        });
+        let this = self.downgrade();
+        signals.add(|gallery| {
+            gallery.connect_thumbnail(move |_, id| {
+                this.upgrade().inspect(|this| this.thumbnail_came(id));
+            })
+        });
+        // As many rows as before change no adjustment.
+        let this = self.downgrade();
+        signals.add(|gallery| {
+            gallery.connect_listing_notify(move |_| {
+                let this = this.clone();
+                glib::idle_add_local_once(move || {
+                    this.upgrade().inspect(Self::tell_view);
+                });
+            })
+        });
+        let this = self.downgrade();
+        signals.add(|gallery| {
+            gallery.connect_changed(move |_, id| {
+                let tile =
+                    this.upgrade().and_then(|this| this.imp().tiles.borrow().get(&id).cloned());
+                tile.inspect(|tile| tile.set_face(Face::Pending));
+            })
+        });
+        signals
     }
 
-    /// Shows another list, with the same picture selected.
-    fn set_list(&self, list: &crate::picture_list::PictureList) {
-        // The first place is selected anyway: nobody has moved away from it.
-        let before = self.selection().filter(|selection| selection.selected() > 0);
-        let item = before.and_then(|selection| selection.selected_item());
-        let id = item.and_downcast::<PictureItem>().map(|item| item.id());
-        let selection = gtk4::SingleSelection::new(Some(list.clone()));
+    /// Shows another list, with the same pictures selected.
+    fn set_list(&self, list: &PictureList) {
+        let selected = self.selected();
+        let selection = Selection::new(list);
+        selection.set_ids(&selected);
         self.imp().view.set_model(Some(&selection));
-        if let Some(place) = id.and_then(|id| list.position(id)) {
-            self.select(place);
+        let places = selection.places();
+        if !places.is_empty() {
+            self.scroll_to(places.minimum());
         }
+    }
+
+    /// Another font has other measures.
+    fn follow_font(&self) {
+        self.settings().connect_gtk_font_name_notify(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |_| {
+                this.imp().shape.forget_font();
+                for tile in this.imp().tiles.borrow().values() {
+                    tile.shape_changed();
+                }
+            }
+        ));
     }
 
     fn build_factory(&self) {
         let factory = gtk4::SignalListItemFactory::new();
-        factory.connect_setup(|_, item| {
-            list_item(item).set_child(Some(&Tile::default()));
+        let shape = Rc::clone(&self.imp().shape);
+        factory.connect_setup(move |_, item| {
+            list_item(item).set_child(Some(&Tile::new(&shape)));
         });
         factory.connect_bind(glib::clone!(
             #[weak(rename_to = this)]
@@ -175,13 +296,17 @@ impl Grid {
         let (Some(tile), Some(picture), Some(gallery)) = (
             item.child().and_downcast::<Tile>(),
             item.item().and_downcast::<PictureItem>(),
-            self.imp().gallery.get(),
+            self.gallery(),
         ) else {
             return;
         };
-        tile.bind(picture.id(), &gallery.name(picture.id()));
-        gallery.with_thumbnail(picture.id(), |thumbnail| show(&tile, thumbnail));
-        self.imp().tiles.borrow_mut().insert(picture.id(), tile);
+        let id = picture.id();
+        tile.bind(id, gallery.name(id));
+        match gallery.kind(id) {
+            Kind::Folder => tile.set_face(Face::Folder),
+            Kind::Picture => gallery.with_thumbnail(id, |thumbnail| show(&tile, thumbnail)),
+        }
+        self.imp().tiles.borrow_mut().insert(id, tile);
     }
 
     fn unbind(&self, item: &gtk4::ListItem) {
@@ -198,66 +323,9 @@ impl Grid {
 
     fn thumbnail_came(&self, id: u32) {
         let tile = self.imp().tiles.borrow().get(&id).cloned();
-        if let (Some(tile), Some(gallery)) = (tile, self.imp().gallery.get()) {
+        if let (Some(tile), Some(gallery)) = (tile, self.gallery()) {
             gallery.with_thumbnail(id, |thumbnail| show(&tile, thumbnail));
         }
-    }
-
-    /// Keeps the gallery informed of what is in view.
-    fn follow_view(&self) {
-        let adjustment = self.imp().scrolled.vadjustment();
-        let tell = glib::clone!(
-            #[weak(rename_to = this)]
-            self,
-            move |_: &gtk4::Adjustment| this.tell_view()
-        );
-        adjustment.connect_value_changed(tell.clone());
-        adjustment.connect_changed(tell);
-        let across = self.imp().scrolled.hadjustment();
-        across.connect_changed(glib::clone!(
-            #[weak(rename_to = this)]
-            self,
-            move |across| this.fit_columns(across.page_size() as i32)
-        ));
-    }
-
-    /// The grid makes widgets for so many columns, thirty rows of them: no more than fit.
-    fn fit_columns(&self, width: i32) {
-        let columns = (width / CELL).max(1) as u32;
-        let view = self.imp().view.get();
-        if view.max_columns() != columns {
-            // Not while sizes are being given out.
-            let this = self.clone();
-            glib::idle_add_local_once(move || {
-                view.set_min_columns(1);
-                view.set_max_columns(columns);
-                view.set_min_columns(columns);
-                this.tell_view();
-            });
-        }
-    }
-
-    fn tell_view(&self) {
-        let Some(gallery) = self.imp().gallery.get() else { return };
-        let in_view = self.in_view();
-        let page = in_view.end - in_view.start;
-        let near = in_view.start.saturating_sub(page)..in_view.end + page;
-        gallery.set_view(in_view, near);
-    }
-
-    /// The places in view, all rows being equally high.
-    fn in_view(&self) -> Range<u32> {
-        let adjustment = self.imp().scrolled.vadjustment();
-        let count = self.imp().gallery.get().map_or(0, |gallery| gallery.list().n_items());
-        let columns = self.imp().view.max_columns();
-        let rows = count.div_ceil(columns);
-        let row = adjustment.upper() / f64::from(rows.max(1));
-        if row <= 0.0 || adjustment.page_size() <= 0.0 {
-            return 0..0;
-        }
-        let first = (adjustment.value() / row).floor() as u32;
-        let last = ((adjustment.value() + adjustment.page_size()) / row).ceil() as u32;
-        (first * columns).min(count)..last.saturating_mul(columns).min(count)
     }
 }
 

@@ -2,35 +2,50 @@
 //!
 //! ```text
 //! main ─ app ─ window ─┬─ grid ── tile
-//!                      ├─ picture_view
-//!                      └─ gallery ─┬─ listing: names, in a thread ──▶ catalog, picture_list
-//!                                  ├─ files: opens them, in a thread
+//!                      ├─ picture_view ── canvas
+//!                      └─ gallery ─┬─ listing: names, in a thread ──▶ catalog
+//!                                  ├─ index: orders and finds them, in a thread ──▶ picture_list
+//!                                  ├─ files: opens them, in threads
 //!                                  ├─ cache: thumbnails that all programs share, in a thread
 //!                                  ├─ crew: the workers ◀──▶ tine_viewer::worker
-//!                                  └─ thumbnails: which there are, and which is next
+//!                                  └─ thumbnails, wholes: which there are, and which is next
 //! ```
 
+mod about;
 mod accessible;
 mod app;
+mod arrange;
 mod cache;
+mod canvas;
 mod catalog;
 mod crew;
 mod files;
 mod finish;
 mod gallery;
 mod grid;
+mod id_set;
+mod index;
 mod listing;
 mod measures;
 mod memory;
+mod monitor;
+mod natural;
 mod options;
 mod picture_list;
 mod picture_view;
 mod poll_clock;
+mod properties;
+mod selection;
+mod settings;
 mod stalls;
 mod texture;
 mod thumbnails;
 mod tile;
+mod trash;
+mod wholes;
 mod window;
+mod workers_window;
+mod zoom;
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -48,6 +48,10 @@ pub struct Report {
     pub main_loop_stall_ms_p99: f64,
     /// The longest of them.
     pub main_loop_stall_ms_max: f64,
+    /// The same without the time in which other programs had the processor: 99 % do not exceed it.
+    pub main_loop_work_ms_p99: f64,
+    /// The most of these.
+    pub main_loop_work_ms_max: f64,
     /// Workers that came to be.
     pub workers_started: u32,
     /// Workers that ended otherwise than they should.
@@ -138,7 +142,7 @@ impl Measures {
 
     /// The figures as of now.
     pub fn report(&self, counts: Counts) -> Report {
-        let stalls = poll_clock::stalls();
+        let poll_clock::Measured { stalls, work } = poll_clock::measured();
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
         Report {
             pictures: counts.pictures,
@@ -150,6 +154,8 @@ impl Measures {
             seconds_total: self.start.elapsed().as_secs_f64(),
             main_loop_stall_ms_p99: ms(stalls.per_mille(990)),
             main_loop_stall_ms_max: ms(stalls.longest()),
+            main_loop_work_ms_p99: ms(work.per_mille(990)),
+            main_loop_work_ms_max: ms(work.longest()),
             workers_started: counts.workers_started,
             workers_crashed: counts.workers_crashed,
             app_peak_rss_kib: memory::peak_rss_kib(),

@@ -34,6 +34,13 @@ pub struct Options {
     pub size: Option<(i32, i32)>,
 }
 
+impl Options {
+    /// Whether a script runs the program, not a person.
+    pub fn is_script(&self) -> bool {
+        self.exit_when_idle || self.report.is_some() || self.screenshot.is_some()
+    }
+}
+
 /// What the program is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {

@@ -4,7 +4,12 @@
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
 use gtk4::{gio, glib};
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Pictures that a list may tell to have changed in place.
+const FEW: u32 = 256;
 
 mod imp {
     use super::*;
@@ -24,8 +29,8 @@ mod imp {
 
     #[derive(Debug, Default)]
     pub struct PictureList {
-        /// The ids in the order to show them; unset if that is the order of the ids.
-        pub order: OnceCell<Vec<u32>>,
+        /// The ids in the order to show them; none if that is the order of the ids.
+        pub order: RefCell<Option<Arc<Vec<u32>>>>,
         pub len: Cell<u32>,
     }
 
@@ -80,35 +85,81 @@ impl Default for PictureList {
 }
 
 impl PictureList {
-    /// All pictures of a catalog, in this order.
-    pub fn ordered(order: Vec<u32>) -> Self {
+    /// Pictures in this order.
+    pub fn ordered(order: Arc<Vec<u32>>) -> Self {
         let list = Self::default();
         list.imp().len.set(order.len() as u32);
-        // It was made a line above: nothing is set yet.
-        let _unset = list.imp().order.set(order);
+        list.imp().order.replace(Some(order));
         list
+    }
+
+    /// The ids in the order to show them; none if that is the order of the ids.
+    pub fn order(&self) -> Option<Arc<Vec<u32>>> {
+        self.imp().order.borrow().clone()
     }
 
     /// The id of the picture in this place.
     pub fn id(&self, position: u32) -> Option<u32> {
-        let here = position < self.imp().len.get();
-        here.then(|| self.imp().order.get().map_or(position, |order| order[position as usize]))
+        if position >= self.imp().len.get() {
+            return None;
+        }
+        let order = self.imp().order.borrow();
+        Some(order.as_ref().map_or(position, |order| order[position as usize]))
     }
 
     /// The place of this picture.
     pub fn position(&self, id: u32) -> Option<u32> {
-        match self.imp().order.get() {
+        match &*self.imp().order.borrow() {
             Some(order) => order.iter().position(|other| *other == id).map(|at| at as u32),
             None => (id < self.imp().len.get()).then_some(id),
         }
     }
 
-    /// Adds pictures with the next ids, at the end.
-    pub fn append(&self, count: u32) {
-        debug_assert!(self.imp().order.get().is_none(), "names come before the order");
+    /// Adds pictures with these ids, which are the next ones, at the end.
+    pub fn append(&self, ids: Range<u32>) {
+        let count = ids.len() as u32;
+        if let Some(order) = &mut *self.imp().order.borrow_mut() {
+            Arc::make_mut(order).extend(ids);
+        }
         let len = self.imp().len.replace(self.imp().len.get() + count);
         self.items_changed(len, 0, count);
     }
+
+    /// Takes over an order that differs in few places, and tells which. Otherwise nothing is done, and
+    /// the order comes back: it is one for a new list, as GTK looks at each picture that is told of.
+    pub fn rearrange(&self, order: Arc<Vec<u32>>) -> Result<(), Arc<Vec<u32>>> {
+        let change = self.change_to(&order);
+        if change.removed.max(change.added) > FEW {
+            return Err(order);
+        }
+        self.imp().len.set(order.len() as u32);
+        self.imp().order.replace(Some(order));
+        if change.removed + change.added > 0 {
+            self.items_changed(change.from, change.removed, change.added);
+        }
+        Ok(())
+    }
+
+    /// What is between the same beginning and the same end.
+    fn change_to(&self, order: &[u32]) -> Change {
+        let old_len = self.imp().len.get();
+        let new_len = order.len() as u32;
+        let old = |place: u32| self.id(place);
+        let new = |place: u32| order.get(place as usize).copied();
+        let shorter = old_len.min(new_len);
+        let from = (0..shorter).find(|place| old(*place) != new(*place)).unwrap_or(shorter);
+        let same_end = (1..=shorter - from)
+            .find(|back| old(old_len - back) != new(new_len - back))
+            .map_or(shorter - from, |back| back - 1);
+        Change { from, removed: old_len - from - same_end, added: new_len - from - same_end }
+    }
+}
+
+/// Pictures that were replaced by others.
+struct Change {
+    from: u32,
+    removed: u32,
+    added: u32,
 }
 
 #[cfg(test)]
@@ -118,14 +169,34 @@ mod tests {
     #[test]
     fn ids_and_places() {
         let list = PictureList::default();
-        list.append(2);
-        list.append(1);
+        list.append(0..2);
+        list.append(2..3);
         assert_eq!((list.n_items(), list.id(2), list.id(3)), (3, Some(2), None));
         assert_eq!((list.position(1), list.position(3)), (Some(1), None));
-        let list = PictureList::ordered(vec![2, 0, 1]);
+        let list = PictureList::ordered(Arc::new(vec![2, 0, 1]));
         assert_eq!((list.n_items(), list.id(0), list.position(0)), (3, Some(2), Some(1)));
+        list.append(3..5);
+        assert_eq!((list.n_items(), list.id(4)), (5, Some(4)));
         let item = list.item(2).and_downcast::<PictureItem>().unwrap();
         assert_eq!(item.id(), 1);
-        assert!(list.item(3).is_none());
+        assert!(list.item(5).is_none());
+    }
+
+    #[test]
+    fn small_changes_are_told_and_large_ones_are_for_a_new_list() {
+        let list = PictureList::default();
+        list.append(0..5);
+        let told = std::rc::Rc::new(RefCell::new(Vec::new()));
+        let tell = std::rc::Rc::clone(&told);
+        list.connect_items_changed(move |_, from, removed, added| {
+            tell.borrow_mut().push((from, removed, added));
+        });
+        for order in [vec![0, 1, 2, 3, 4], vec![0, 1, 3, 4], vec![0, 5, 1, 3, 4], vec![], vec![7]] {
+            list.rearrange(Arc::new(order)).unwrap();
+        }
+        assert_eq!(*told.borrow(), [(2, 1, 0), (1, 0, 1), (0, 5, 0), (0, 0, 1)]);
+        let many: Vec<u32> = (0..2 * FEW).collect();
+        assert_eq!(list.rearrange(Arc::new(many.clone())), Err(Arc::new(many)));
+        assert_eq!(list.id(0), Some(7));
     }
 }

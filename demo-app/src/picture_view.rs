@@ -1,22 +1,29 @@
-//! One picture, fitted into the window, and the way to the next.
+//! One picture, fitted into the window or closer, and the way to the next.
 //!
 //! ```text
 //! PictureView (GtkWidget)
-//! └ GtkStack
-//!   ├ picture: GtkPicture; first the thumbnail as a stand-in, then the whole
-//!   └ failed: why there is none
+//! └ GtkOverlay
+//!   ├ GtkStack
+//!   │ ├ Canvas: first the thumbnail as a stand-in, then the whole, then every pixel if need be
+//!   │ └ failed: why there is none
+//!   └ previous, next, controls: while the pointer moves
 //! ```
+
+mod hand;
+mod moves;
 
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
 use gtk4::{gdk, glib};
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use tine_viewer::protocol::Size;
 
 use crate::accessible::set_label;
-use crate::gallery::Gallery;
+use crate::canvas::Canvas;
+use crate::catalog::Kind;
+use crate::gallery::{Gallery, Signals, Whole};
 use crate::thumbnails::Thumbnail;
-use crate::tile;
+use crate::wholes::Detail;
 
 mod imp {
     use super::*;
@@ -26,14 +33,24 @@ mod imp {
     #[properties(wrapper_type = super::PictureView)]
     pub struct PictureView {
         #[template_child]
+        pub overlay: TemplateChild<gtk4::Overlay>,
+        #[template_child]
         pub stack: TemplateChild<gtk4::Stack>,
         #[template_child]
-        pub picture: TemplateChild<gtk4::Picture>,
+        pub canvas: TemplateChild<Canvas>,
         #[template_child]
-        pub failed: TemplateChild<gtk4::Box>,
+        pub failed: TemplateChild<adw::StatusPage>,
         #[template_child]
-        pub reason: TemplateChild<gtk4::Label>,
-        pub gallery: OnceCell<Gallery>,
+        pub previous: TemplateChild<gtk4::Revealer>,
+        #[template_child]
+        pub next: TemplateChild<gtk4::Revealer>,
+        #[template_child]
+        pub controls: TemplateChild<gtk4::Revealer>,
+        #[template_child]
+        pub percent: TemplateChild<gtk4::Button>,
+        pub gallery: RefCell<Option<Gallery>>,
+        /// What is heard of the gallery.
+        pub signals: RefCell<Option<Signals>>,
         /// The id of the picture that is shown.
         pub id: Cell<u32>,
         /// The name of the picture that is shown.
@@ -41,6 +58,12 @@ mod imp {
         title: RefCell<String>,
         /// The whole picture has come, or never will.
         pub settled: Cell<bool>,
+        /// Steps of wheel or touchpad that make no picture yet.
+        pub scrolled: Cell<f64>,
+        /// Hides the controls.
+        pub rest: RefCell<Option<glib::SourceId>>,
+        /// Goes to the next picture.
+        pub show: RefCell<Option<glib::SourceId>>,
     }
 
     #[glib::object_subclass]
@@ -50,13 +73,11 @@ mod imp {
         type ParentType = gtk4::Widget;
 
         fn class_init(class: &mut Self::Class) {
+            Canvas::ensure_type();
             class.bind_template();
             class.set_css_name("pictureview");
             class.set_layout_manager_type::<gtk4::BinLayout>();
-            install_moves(class);
-            let none = gdk::ModifierType::empty();
-            class.add_binding_action(gdk::Key::Escape, none, "win.back");
-            class.add_binding_action(gdk::Key::Return, none, "win.back");
+            super::moves::install(class);
         }
 
         fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
@@ -64,53 +85,46 @@ mod imp {
         }
     }
 
-    /// Actions that move among the pictures, and their keys.
-    fn install_moves(class: &mut <PictureView as ObjectSubclass>::Class) {
-        use gdk::Key;
-        let moves: [(&str, Move, &[Key]); 4] = [
-            ("picture.next", Move::By(1), &[Key::Right, Key::Down, Key::space, Key::Page_Down]),
-            ("picture.previous", Move::By(-1), &[Key::Left, Key::Up, Key::BackSpace, Key::Page_Up]),
-            ("picture.first", Move::First, &[Key::Home]),
-            ("picture.last", Move::Last, &[Key::End]),
-        ];
-        for (action, to, keys) in moves {
-            class.install_action(action, None, move |view, _, _| view.go(to));
-            for key in keys {
-                class.add_binding_action(*key, gdk::ModifierType::empty(), action);
-            }
-        }
-    }
-
     #[glib::derived_properties]
     impl ObjectImpl for PictureView {
+        fn constructed(&self) {
+            self.parent_constructed();
+            self.obj().follow_pointer();
+            self.obj().follow_scale();
+        }
+
         fn dispose(&self) {
-            self.stack.unparent();
+            self.overlay.unparent();
         }
     }
 
     impl WidgetImpl for PictureView {}
 }
 
-/// Which picture is next.
-#[derive(Clone, Copy, Debug)]
-enum Move {
-    By(i32),
-    First,
-    Last,
-}
-
 glib::wrapper! {
-    /// One picture, fitted into the window.
+    /// One picture.
     pub struct PictureView(ObjectSubclass<imp::PictureView>)
         @extends gtk4::Widget,
         @implements gtk4::Buildable, gtk4::ConstraintTarget;
 }
 
 impl PictureView {
-    /// Shows pictures of `gallery`; once.
+    /// Shows pictures of `gallery`, instead of what was shown before.
     pub fn set_gallery(&self, gallery: &Gallery) {
-        // Called once, as its doc asks.
-        let _unset = self.imp().gallery.set(gallery.clone());
+        self.imp().gallery.replace(Some(gallery.clone()));
+        let mut signals = Signals::of(gallery);
+        let this = self.downgrade();
+        signals.add(|gallery| {
+            gallery.connect_changed(move |_, id| {
+                let this = this.upgrade().filter(|this| this.id() == id && this.is_mapped());
+                this.inspect(|this| this.show(id));
+            })
+        });
+        self.imp().signals.replace(Some(signals));
+    }
+
+    fn gallery(&self) -> Option<Gallery> {
+        self.imp().gallery.borrow().clone()
     }
 
     /// The id of the picture that is shown.
@@ -123,48 +137,67 @@ impl PictureView {
         self.imp().settled.get()
     }
 
+    /// Turns the picture to the right.
+    pub fn turn(&self, quarters: u32) {
+        self.imp().canvas.turn(quarters);
+    }
+
     /// Shows the picture with this id: at once its thumbnail if there is one, then the whole.
     pub fn show(&self, id: u32) {
         let imp = self.imp();
-        let Some(gallery) = imp.gallery.get() else { return };
+        let Some(gallery) = self.gallery() else { return };
         imp.id.set(id);
         imp.settled.set(false);
         let name = gallery.name(id);
-        set_label(&*imp.picture, &name);
+        set_label(&*imp.canvas, &name);
         self.set_title(name);
-        gallery.with_thumbnail(id, |thumbnail| match thumbnail {
-            Thumbnail::Kept(texture) => self.set_stand_in(texture),
-            Thumbnail::Pending | Thumbnail::Failed(_) => {
-                imp.picture.set_paintable(gdk::Paintable::NONE)
+        imp.canvas.set_original(None);
+        gallery.with_thumbnail(id, |thumbnail| {
+            if let Thumbnail::Kept(texture) = thumbnail {
+                self.set_stand_in(texture);
             }
         });
-        imp.stack.set_visible_child(&*imp.picture);
-        let done = glib::clone!(
-            #[weak(rename_to = this)]
-            self,
-            move |result| this.came(result)
-        );
-        gallery.load(id, self.largest_monitor(), Box::new(done));
+        imp.stack.set_visible_child(&*imp.canvas);
+        self.load(Detail::Screen);
     }
 
     /// Shows nothing, and lets the picture go.
     pub fn clear(&self) {
-        if let Some(gallery) = self.imp().gallery.get() {
+        self.stop_show();
+        if let Some(gallery) = self.gallery() {
             gallery.unload();
         }
-        self.imp().picture.set_paintable(gdk::Paintable::NONE);
+        self.imp().canvas.set_original(None);
     }
 
-    fn came(&self, result: Result<gdk::Texture, String>) {
+    fn load(&self, detail: Detail) {
+        let (Some(gallery), id) = (self.gallery(), self.id()) else { return };
+        let done = glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |result| this.came(id, result)
+        );
+        gallery.load((id, detail), self.neighbours(), Box::new(done));
+    }
+
+    /// The pictures that are most likely next.
+    fn neighbours(&self) -> Vec<u32> {
+        [1, -1].into_iter().filter_map(|step| self.beside(step)).collect()
+    }
+
+    fn came(&self, id: u32, result: Result<Whole, String>) {
         let imp = self.imp();
+        if id != self.id() {
+            return;
+        }
         imp.settled.set(true);
         match result {
-            Ok(texture) => {
-                imp.picture.set_content_fit(gtk4::ContentFit::ScaleDown);
-                imp.picture.set_paintable(Some(&texture));
+            Ok(whole) => {
+                imp.canvas.correct_original(whole.original);
+                imp.canvas.add_level(whole.texture);
             }
             Err(reason) => {
-                imp.reason.set_label(&reason);
+                imp.failed.set_description(Some(&glib::markup_escape_text(&reason)));
                 imp.stack.set_visible_child(&*imp.failed);
             }
         }
@@ -173,36 +206,39 @@ impl PictureView {
     /// A reduced picture fills the window until the whole one is there; one that is small anyway
     /// stays as it is.
     fn set_stand_in(&self, thumbnail: &gdk::Texture) {
-        let reduced = thumbnail.width().max(thumbnail.height()) >= tile::SIDE * self.scale_factor();
-        let fit = if reduced { gtk4::ContentFit::Contain } else { gtk4::ContentFit::ScaleDown };
-        self.imp().picture.set_content_fit(fit);
-        self.imp().picture.set_paintable(Some(thumbnail));
+        const ENLARGED: u32 = 32;
+        let (width, height) = (thumbnail.width() as u32, thumbnail.height() as u32);
+        let reduced = width.max(height) >= 64;
+        let by = if reduced { ENLARGED } else { 1 };
+        self.imp().canvas.set_original(Some(Size::new(width * by, height * by)));
+        self.imp().canvas.add_level(thumbnail.clone());
     }
 
-    fn go(&self, to: Move) {
-        let Some(list) = self.imp().gallery.get().map(Gallery::list) else { return };
-        let Some(place) = list.position(self.id()) else { return };
-        let place = match to {
-            Move::By(step) => place.checked_add_signed(step),
-            Move::First => Some(0),
-            Move::Last => list.n_items().checked_sub(1),
-        };
-        if let Some(id) = place.and_then(|place| list.id(place))
-            && id != self.id()
-        {
-            self.show(id);
+    fn follow_scale(&self) {
+        self.imp().canvas.connect_scale_notify(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |canvas| {
+                this.imp().percent.set_label(&format!("{:.0} %", canvas.scale() * 100.0));
+                // Fitted, the screen's pixels are enough; sizes are being given out just now.
+                if !canvas.zoom().is_fitted() && this.is_settled() && canvas.lacks_pixels() {
+                    this.load(Detail::Full);
+                }
+            }
+        ));
+    }
+
+    /// The picture so many steps from the one that is shown; folders are passed over.
+    fn beside(&self, step: i32) -> Option<u32> {
+        let gallery = self.gallery()?;
+        let list = gallery.list();
+        let mut place = list.position(self.id())?;
+        loop {
+            place = place.checked_add_signed(step)?;
+            let id = list.id(place)?;
+            if gallery.kind(id) == Kind::Picture {
+                return Some(id);
+            }
         }
-    }
-
-    /// What no window is larger than, in pixels: all that a picture fitted into one can show.
-    fn largest_monitor(&self) -> Size {
-        let monitors = self.display().monitors();
-        let sizes = monitors.iter::<gdk::Monitor>().flatten().map(|monitor| {
-            let (area, scale) = (monitor.geometry(), monitor.scale_factor());
-            (area.width() * scale, area.height() * scale)
-        });
-        let (width, height) =
-            sizes.fold((1, 1), |most, size| (most.0.max(size.0), most.1.max(size.1)));
-        Size::new(width as u32, height as u32)
     }
 }

@@ -12,7 +12,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_uint};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gtk4::glib::MainContext;
 use gtk4::glib::ffi::{
@@ -29,22 +29,32 @@ thread_local! {
 struct Clock {
     /// What GLib called before; set once.
     poll: Cell<GPollFunc>,
-    /// When the last poll returned.
-    awake_since: Cell<Option<Instant>>,
+    /// When the last poll returned, and the thread's processor time then.
+    awake_since: Cell<Option<(Instant, Duration)>>,
     /// Made when measuring begins.
-    stalls: RefCell<Option<Stalls>>,
+    measured: RefCell<Option<Measured>>,
+}
+
+/// The lengths of the main loop's busy stretches.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// By the clock: what a key would have had to wait.
+    pub stalls: Stalls,
+    /// Of the processor: without the time in which other programs had it.
+    pub work: Stalls,
 }
 
 impl Clock {
     const fn new() -> Self {
-        Self { poll: Cell::new(None), awake_since: Cell::new(None), stalls: RefCell::new(None) }
+        Self { poll: Cell::new(None), awake_since: Cell::new(None), measured: RefCell::new(None) }
     }
 
     fn falls_asleep(&self) {
-        if let Some(since) = self.awake_since.take()
-            && let Some(stalls) = &mut *self.stalls.borrow_mut()
+        if let Some((since, worked)) = self.awake_since.take()
+            && let Some(measured) = &mut *self.measured.borrow_mut()
         {
-            stalls.note(since.elapsed());
+            measured.stalls.note(since.elapsed());
+            measured.work.note(processor_time().saturating_sub(worked));
         }
     }
 }
@@ -55,7 +65,7 @@ pub fn install() {
     let context = MainContext::default();
     assert!(context.is_owner(), "measured in the thread that runs the main loop");
     CLOCK.with(|clock| {
-        if clock.stalls.replace(Some(clock.stalls.take().unwrap_or_default())).is_some() {
+        if clock.measured.replace(Some(clock.measured.take().unwrap_or_default())).is_some() {
             return;
         }
         let context = context.to_glib_none();
@@ -67,8 +77,14 @@ pub fn install() {
 }
 
 /// Gives what was measured so far, and begins anew.
-pub fn stalls() -> Stalls {
-    CLOCK.with(|clock| clock.stalls.replace(Some(Stalls::default()))).unwrap_or_default()
+pub fn measured() -> Measured {
+    CLOCK.with(|clock| clock.measured.replace(Some(Measured::default()))).unwrap_or_default()
+}
+
+/// What this thread has had of a processor.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// GLib's poll with a look at the clock before and after.
@@ -84,6 +100,7 @@ unsafe extern "C" fn poll(fds: *mut GPollFD, count: c_uint, timeout: c_int) -> c
         _ => 0,
     };
     // Gone as before.
-    let _gone = CLOCK.try_with(|clock| clock.awake_since.set(Some(Instant::now())));
+    let _gone =
+        CLOCK.try_with(|clock| clock.awake_since.set(Some((Instant::now(), processor_time()))));
     ready
 }

@@ -6,6 +6,9 @@
 //!      ▲                │ fail                        and was given up meanwhile
 //!      └────────────────┤
 //!         hand_back     └──▶ Failed: not tried again
+//!
+//!   any of them, but Asked ── forget ──▶ Untried          (the file has changed)
+//!   any of them ── exclude ──▶ Excluded                   (a folder, or a file that is gone)
 //! ```
 
 use std::collections::HashMap;
@@ -21,6 +24,7 @@ enum State {
     Asked,
     Made,
     Failed,
+    Excluded,
 }
 
 /// What is known of one picture's thumbnail.
@@ -51,7 +55,7 @@ pub struct Thumbnails<T> {
     limit: usize,
     failures: HashMap<u32, String>,
     /// All before this place in the order of display have been asked for at least once.
-    swept: usize,
+    swept: u32,
     /// How many are in state `Asked`.
     asked: u32,
     /// How many have been `Made` or `Failed` at least once.
@@ -89,6 +93,38 @@ impl<T> Thumbnails<T> {
         self.asked
     }
 
+    /// None is made of this one any more: it is no picture, or gone.
+    pub fn exclude(&mut self, id: u32) {
+        self.set(id, State::Excluded);
+    }
+
+    /// What was made is out of date: the file has changed, or is back.
+    pub fn forget(&mut self, id: u32) {
+        self.set(id, State::Untried);
+        self.swept = 0;
+    }
+
+    /// All that was made is out of date: another size is wanted.
+    pub fn forget_all(&mut self) {
+        for id in 0..self.states.len() as u32 {
+            if self.states[id as usize] == State::Made {
+                self.set(id, State::Untried);
+            }
+        }
+        self.swept = 0;
+    }
+
+    /// Forgets what is known of one, and leaves it in this state.
+    fn set(&mut self, id: u32, state: State) {
+        let before = std::mem::replace(&mut self.states[id as usize], state);
+        self.asked -= u32::from(before == State::Asked);
+        self.tried -= u32::from(matches!(before, State::Made | State::Failed));
+        self.failures.remove(&id);
+        if let Some((_, octets)) = self.kept.pop(&id) {
+            self.octets -= octets;
+        }
+    }
+
     /// The pictures that have none, with the reason.
     pub fn failures(&self) -> impl ExactSizeIterator<Item = (u32, &str)> {
         self.failures.iter().map(|(id, reason)| (*id, reason.as_str()))
@@ -119,10 +155,9 @@ impl<T> Thumbnails<T> {
         Some(id)
     }
 
-    /// The first in `order`, the order of display, that was never tried: it is to be made next.
-    pub fn next_untried(&mut self, order: impl Fn(usize) -> u32) -> Option<u32> {
-        while self.swept < self.states.len() {
-            let id = order(self.swept);
+    /// The first in `order`, the ids by their places, that was never tried: it is to be made next.
+    pub fn next_untried(&mut self, order: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        while let Some(id) = order(self.swept) {
             self.swept += 1;
             if self.states[id as usize] == State::Untried {
                 self.ask(id);
@@ -166,7 +201,7 @@ impl<T> Thumbnails<T> {
         match self.states[id as usize] {
             State::Untried => true,
             State::Made => !self.kept.contains(&id),
-            State::Asked | State::Failed => false,
+            State::Asked | State::Failed | State::Excluded => false,
         }
     }
 
@@ -213,7 +248,7 @@ mod tests {
         let picked: Vec<_> = std::iter::from_fn(|| all.next(4..6, 3..8)).collect();
         assert_eq!(picked, [4, 5, 3, 6, 7]);
         let rest: Vec<_> =
-            std::iter::from_fn(|| all.next_untried(|place| 9 - place as u32)).collect();
+            std::iter::from_fn(|| all.next_untried(|place| 9_u32.checked_sub(place))).collect();
         assert_eq!(rest, [9, 8, 2, 1, 0]);
         assert_eq!(all.asked(), 10);
     }
@@ -228,7 +263,7 @@ mod tests {
         assert_eq!(all.get(0), Thumbnail::Pending);
         assert_eq!(all.get(2), Thumbnail::Kept(&"pixels"));
         assert_eq!(all.tried(), 3);
-        assert_eq!(all.next_untried(|place| place as u32), None);
+        assert_eq!(all.next_untried(|place| (place < 3).then_some(place)), None);
         assert_eq!(all.next([0], []), Some(0));
         all.keep(0, "again", 60);
         assert_eq!((all.tried(), all.asked()), (3, 0));
@@ -252,8 +287,30 @@ mod tests {
         all.hand_back(1);
         assert_eq!(all.get(0), Thumbnail::Failed("garbage"));
         assert_eq!((all.tried(), all.asked()), (1, 0));
-        assert_eq!(all.next_untried(|place| place as u32), Some(1));
+        assert_eq!(all.next_untried(Some), Some(1));
         assert_eq!(all.failures().collect::<Vec<_>>(), [(0, "garbage")]);
+    }
+
+    #[test]
+    fn changed_ones_are_made_anew_and_excluded_ones_never() {
+        let mut all = thumbnails(3);
+        for id in 0..2 {
+            assert_eq!(all.next([id], []), Some(id));
+        }
+        all.keep(0, "pixels", 60);
+        all.fail(1, "half copied".into());
+        all.forget(0);
+        all.forget(1);
+        assert_eq!((all.tried(), all.asked(), all.get(0)), (0, 0, Thumbnail::Pending));
+        all.exclude(1);
+        assert_eq!((all.next([1, 0], []), all.next([1], [])), (Some(0), None));
+        all.exclude(0);
+        all.keep(0, "too late", 60);
+        assert_eq!((all.tried(), all.asked(), all.octets), (0, 0, 0));
+        assert_eq!(all.next_untried(|place| (place < 3).then_some(place)), Some(2));
+        all.keep(2, "pixels", 60);
+        all.forget_all();
+        assert_eq!((all.tried(), all.next([2], [])), (0, Some(2)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub(crate) enum Expected {
     Shown { size: (u32, u32), corners: [[u8; 3]; 4] },
     /// An error; why.
     Broken(&'static str),
-    /// Damaged where a decoder may or may not see it.
+    /// Damaged where a decoder may or may not see it, or no picture for all programs.
     Either(&'static str),
 }
 

@@ -1,0 +1,189 @@
+//! From folders to a list: names come, go and are arranged.
+
+use super::imp::Gallery;
+use super::*;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::catalog::{Chunk, Kind};
+use crate::index::News;
+use crate::listing::{Found, list, split};
+use crate::monitor::Monitor;
+use crate::picture_list::PictureList;
+
+impl Gallery {
+    /// Gives the file at once the id 0, and has the others listed.
+    pub(super) fn list(
+        &self,
+        at_once: Option<PathBuf>,
+        sources: Vec<Source>,
+    ) -> std::io::Result<()> {
+        self.reading.set(true);
+        self.tell_listing();
+        if let Some(file) = at_once {
+            let (folder, name) = split(&file);
+            self.add(Arc::new(Chunk::new(0, Kind::Picture, folder.into(), [name])));
+        }
+        self.watch(&sources);
+        let reply = self.reply();
+        list(&self.catalog.borrow(), sources, move |found| {
+            reply(Box::new(move |gallery| gallery.found(found)))
+        })
+    }
+
+    fn found(&self, found: Found) {
+        match found {
+            Found::Names(chunk) => self.add(chunk),
+            Found::Unreadable(path, error) => {
+                let (path, why) = (path.to_string_lossy(), error.to_string());
+                self.obj().emit_by_name::<()>("unreadable", &[&path.as_ref(), &why]);
+            }
+            Found::Done => {
+                self.reading.set(false);
+                self.rearrange();
+            }
+        }
+        self.pump();
+    }
+
+    fn add(&self, chunk: Arc<Chunk>) {
+        let (ids, kind) = (chunk.ids(), chunk.kind());
+        self.catalog.borrow_mut().push(chunk);
+        let mut thumbnails = self.thumbnails.borrow_mut();
+        thumbnails.grow(ids.end);
+        if kind == Kind::Folder {
+            self.folders.set(self.folders.get() + ids.len() as u32);
+            ids.clone().for_each(|id| thumbnails.exclude(id));
+        }
+        drop(thumbnails);
+        if self.reading.get() {
+            self.obj().list().append(ids);
+        }
+        self.count();
+    }
+
+    /// Tells how many pictures there are.
+    fn count(&self) {
+        let all = self.catalog.borrow().len();
+        let total = all - self.folders.get() - self.gone.borrow().len();
+        if self.total.replace(total) != total {
+            self.obj().notify_total();
+        }
+    }
+
+    fn tell_listing(&self) {
+        let listing = self.reading.get() || self.arranging.get() > 0;
+        if self.listing.replace(listing) != listing {
+            self.obj().notify_listing();
+        }
+    }
+
+    /// Has all names looked through, unless they are still being read.
+    pub(super) fn rearrange(&self) {
+        if self.reading.get() {
+            return;
+        }
+        self.arranging.set(self.arranging.get() + 1);
+        self.tell_listing();
+        let (reply, catalog) = (self.reply(), self.catalog.borrow());
+        let (gone, arrangement) = (self.gone.borrow(), self.arrangement.borrow());
+        self.tools().index.arrange(&catalog, &gone, &arrangement, move |order| {
+            // Nobody is left to show it to: as good.
+            let _gone = reply(Box::new(move |gallery| gallery.arranged(order)));
+        });
+    }
+
+    /// Without an order another arrangement will come.
+    fn arranged(&self, order: Option<Vec<u32>>) {
+        self.arranging.set(self.arranging.get() - 1);
+        if let Some(order) = order {
+            let list = self.obj().list();
+            if let Err(order) = list.rearrange(Arc::new(order)) {
+                self.list.replace(PictureList::ordered(order));
+                self.obj().notify_list();
+            }
+            self.thumbnails.borrow_mut().reordered();
+        }
+        self.tell_listing();
+        self.pump();
+    }
+
+    /// Files are gone, or back.
+    pub(super) fn set_gone(&self, ids: &IdSet, are_gone: bool) {
+        for id in ids.iter() {
+            let is_folder = self.catalog.borrow().kind(id) == Kind::Folder;
+            let mut gone = self.gone.borrow_mut();
+            let changed = if are_gone { gone.insert(id) } else { gone.remove(id) };
+            if changed && !is_folder {
+                let mut thumbnails = self.thumbnails.borrow_mut();
+                if are_gone {
+                    thumbnails.exclude(id)
+                } else {
+                    thumbnails.forget(id)
+                }
+                self.wholes.borrow_mut().forget(id);
+            }
+        }
+        self.count();
+        self.rearrange();
+    }
+}
+
+// What happens to the folders meanwhile.
+impl Gallery {
+    fn watch(&self, sources: &[Source]) {
+        for source in sources {
+            let Source::Folder(folder, _) = source else { continue };
+            let gallery = self.obj().downgrade();
+            let look = move |folder: &Path, names| {
+                if let Some(gallery) = gallery.upgrade() {
+                    gallery.imp().look_at(folder, names);
+                }
+            };
+            // Where a folder cannot be watched it is shown as it was when it was opened.
+            self.monitors.borrow_mut().extend(Monitor::new(folder, look));
+        }
+    }
+
+    /// Finds out what has become of these names.
+    fn look_at(&self, folder: &Path, names: HashSet<OsString>) {
+        let (reply, whose) = (self.reply(), folder.to_owned());
+        let catalog = self.catalog.borrow();
+        self.tools().index.look_at(&catalog, folder, names, move |news| {
+            // As above.
+            let _gone = reply(Box::new(move |gallery| {
+                gallery.take_news(&whose, news);
+                for monitor in &*gallery.monitors.borrow() {
+                    monitor.looked_at(&whose);
+                }
+            }));
+        });
+    }
+
+    fn take_news(&self, folder: &Path, news: News) {
+        let was_gone = |id: &u32| self.gone.borrow().contains(*id);
+        let (back, changed): (Vec<u32>, Vec<u32>) = news.there.into_iter().partition(was_gone);
+        for id in changed {
+            self.changed(id);
+        }
+        let folder: Arc<Path> = folder.into();
+        for (kind, names) in [(Kind::Folder, news.folders), (Kind::Picture, news.pictures)] {
+            if !names.is_empty() {
+                let first = self.catalog.borrow().len();
+                self.add(Arc::new(Chunk::new(first, kind, Arc::clone(&folder), names)));
+            }
+        }
+        self.set_gone(&news.gone.into_iter().collect(), true);
+        self.set_gone(&back.into_iter().collect(), false);
+    }
+
+    fn changed(&self, id: u32) {
+        if self.catalog.borrow().kind(id) == Kind::Picture {
+            self.thumbnails.borrow_mut().forget(id);
+            self.wholes.borrow_mut().forget(id);
+            self.obj().emit_by_name::<()>("changed", &[&id]);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What the pointer does in the grid: pictures are dragged out, and have a menu.
+
+use super::*;
+use gtk4::{gdk, gio};
+
+impl Grid {
+    pub(super) fn follow_pointer(&self) {
+        self.follow_drags();
+        let click = gtk4::GestureClick::builder().button(gdk::BUTTON_SECONDARY).build();
+        click.connect_pressed(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |_, _, x, y| this.show_menu(x, y)
+        ));
+        self.imp().view.add_controller(click);
+    }
+
+    fn follow_drags(&self) {
+        let drag = gtk4::DragSource::builder().actions(gdk::DragAction::COPY).build();
+        // Before the grid takes the drag for one around pictures.
+        drag.set_propagation_phase(gtk4::PropagationPhase::Capture);
+        drag.connect_prepare(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            #[upgrade_or_default]
+            move |_, x, y| this.dragged(x, y)
+        ));
+        drag.connect_drag_begin(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |drag, _| {
+                let tile = drag.point(None).and_then(|(x, y)| this.tile_at(x, y));
+                if let Some(Face::Texture(texture)) = tile.map(|tile| tile.face()) {
+                    drag.set_icon(Some(&texture), texture.width() / 2, texture.height() / 2);
+                }
+            }
+        ));
+        self.imp().view.add_controller(drag);
+    }
+
+    /// The files to drag from here: all that are selected, if the one here is.
+    fn dragged(&self, x: f64, y: f64) -> Option<gdk::ContentProvider> {
+        let (id, gallery) = (self.tile_at(x, y)?.id()?, self.gallery()?);
+        let selected = self.selected();
+        let ids = if selected.contains(id) { selected } else { IdSet::from_iter([id]) };
+        let files: Vec<_> = ids.iter().map(|id| gio::File::for_path(gallery.path(id))).collect();
+        Some(gdk::ContentProvider::for_value(&gdk::FileList::from_array(&files).to_value()))
+    }
+
+    fn show_menu(&self, x: f64, y: f64) {
+        let place = self.tile_at(x, y).and_then(|tile| self.gallery()?.list().position(tile.id()?));
+        let (Some(place), Some(selection)) = (place, self.selection()) else { return };
+        if !selection.is_selected(place) {
+            selection.select_item(place, true);
+        }
+        let imp = self.imp();
+        if let Some((x, y)) = imp.view.translate_coordinates(self, x, y) {
+            imp.menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
+            imp.menu.popup();
+        }
+    }
+
+    fn tile_at(&self, x: f64, y: f64) -> Option<Tile> {
+        let widget = self.imp().view.pick(x, y, gtk4::PickFlags::DEFAULT)?;
+        widget.clone().downcast().ok().or_else(|| widget.first_child().and_downcast())
+    }
+}

@@ -1,0 +1,113 @@
+//! What keys and buttons do with one picture: on to the next, closer, further away.
+
+use super::*;
+use crate::zoom::STEP;
+use std::time::Duration;
+
+/// How long a slideshow stays with a picture.
+const STAY: Duration = Duration::from_secs(4);
+/// Arrow keys move a picture that is larger than the window by this, in logical pixels.
+const PAN: f64 = 80.0;
+
+/// What an action does.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    By(i32),
+    First,
+    Last,
+    /// Moves a picture that is larger than the window, else goes by so many pictures.
+    Pan((f64, f64), i32),
+    Scale(f64),
+    Natural,
+    Fit,
+}
+
+/// Actions and their keys.
+pub fn install(class: &mut <imp::PictureView as ObjectSubclass>::Class) {
+    use gdk::Key;
+    let moves: [(&str, Move, &[Key]); 12] = [
+        ("picture.next", Move::By(1), &[Key::space, Key::Page_Down, Key::n]),
+        ("picture.previous", Move::By(-1), &[Key::BackSpace, Key::Page_Up, Key::p]),
+        ("picture.first", Move::First, &[Key::Home]),
+        ("picture.last", Move::Last, &[Key::End]),
+        ("picture.right", Move::Pan((-PAN, 0.0), 1), &[Key::Right]),
+        ("picture.left", Move::Pan((PAN, 0.0), -1), &[Key::Left]),
+        ("picture.down", Move::Pan((0.0, -PAN), 1), &[Key::Down]),
+        ("picture.up", Move::Pan((0.0, PAN), -1), &[Key::Up]),
+        ("picture.zoom-in", Move::Scale(STEP), &[Key::plus, Key::equal, Key::KP_Add]),
+        ("picture.zoom-out", Move::Scale(1.0 / STEP), &[Key::minus, Key::KP_Subtract]),
+        ("picture.zoom-natural", Move::Natural, &[Key::_1]),
+        ("picture.zoom-fit", Move::Fit, &[Key::_0]),
+    ];
+    for (action, to, keys) in moves {
+        class.install_action(action, None, move |view, _, _| view.go(to));
+        for key in keys {
+            class.add_binding_action(*key, gdk::ModifierType::empty(), action);
+            if action.contains("zoom") {
+                class.add_binding_action(*key, gdk::ModifierType::CONTROL_MASK, action);
+            }
+        }
+    }
+    let none = gdk::ModifierType::empty();
+    class.add_binding_action(Key::Escape, none, "win.escape");
+    class.add_binding_action(Key::Return, none, "win.back");
+}
+
+impl PictureView {
+    fn go(&self, to: Move) {
+        let canvas = &self.imp().canvas;
+        match to {
+            Move::By(step) => self.show_if(self.beside(step)),
+            Move::Pan(by, _) if canvas.zoom().is_larger_than_area() => canvas.pan(by),
+            Move::Pan(_, step) => self.show_if(self.beside(step)),
+            Move::First => self.show_if(self.outermost(1)),
+            Move::Last => self.show_if(self.outermost(-1)),
+            Move::Scale(factor) => canvas.zoom_by(factor, None),
+            Move::Natural => canvas.set_natural(None),
+            Move::Fit => canvas.fit(),
+        }
+    }
+
+    fn show_if(&self, id: Option<u32>) {
+        if let Some(id) = id.filter(|id| *id != self.id()) {
+            self.show(id);
+        }
+    }
+
+    /// The first picture, or going backwards the last.
+    fn outermost(&self, step: i32) -> Option<u32> {
+        let gallery = self.gallery()?;
+        let list = gallery.list();
+        let is_picture = |id: &u32| gallery.kind(*id) == Kind::Picture;
+        let mut ids = (0..list.n_items()).filter_map(|place| list.id(place)).filter(is_picture);
+        if step > 0 { ids.next() } else { ids.next_back() }
+    }
+
+    /// The picture to show when this one goes.
+    pub fn successor(&self) -> Option<u32> {
+        self.beside(1).or_else(|| self.beside(-1))
+    }
+
+    /// Goes on by itself from now on.
+    pub fn start_show(&self) {
+        let this = self.downgrade();
+        let next = glib::timeout_add_local(STAY, move || match this.upgrade() {
+            Some(this) => {
+                // One that takes longer to load is looked at as long as the others.
+                if this.is_settled() {
+                    this.show_if(this.beside(1).or_else(|| this.outermost(1)));
+                }
+                glib::ControlFlow::Continue
+            }
+            None => glib::ControlFlow::Break,
+        });
+        self.stop_show();
+        self.imp().show.replace(Some(next));
+    }
+
+    /// Stays with a picture. Gives whether it was going on by itself.
+    pub fn stop_show(&self) -> bool {
+        let show = self.imp().show.take();
+        show.map(glib::SourceId::remove).is_some()
+    }
+}

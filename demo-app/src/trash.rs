@@ -1,0 +1,122 @@
+//! Gets files back from the trash. GIO shows the trash as a folder, `trash:///`, when GVfs runs; without
+//! it, as under a bare window manager, the trash is looked through as the freedesktop standard has it.
+
+use gtk4::prelude::*;
+use gtk4::{gio, glib};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Puts back what was last trashed from each of these paths; gives those that are back.
+pub async fn restore(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let by_standard = gio::spawn_blocking(move || {
+        let infos = infos(&home_trash());
+        let (mut back, mut left) = (Vec::new(), Vec::new());
+        for path in paths {
+            let restored = infos.get(&path).is_some_and(|name| put_back(name, &path).is_ok());
+            if restored { back.push(path) } else { left.push(path) }
+        }
+        (back, left)
+    });
+    // A panic in there has said so.
+    let (mut back, left) = by_standard.await.unwrap_or_default();
+    if !left.is_empty() {
+        back.extend(restore_by_gvfs(left).await);
+    }
+    back
+}
+
+/// The trash of the home's file system.
+fn home_trash() -> PathBuf {
+    glib::user_data_dir().join("Trash")
+}
+
+/// Names in the trash by where they came from, those trashed last.
+fn infos(trash: &Path) -> HashMap<PathBuf, OsString> {
+    let mut latest: HashMap<PathBuf, (String, OsString)> = HashMap::new();
+    let entries = fs::read_dir(trash.join("info")).into_iter().flatten().flatten();
+    for info in entries.map(|entry| entry.path()) {
+        let file = glib::KeyFile::new();
+        if file.load_from_file(&info, glib::KeyFileFlags::NONE).is_err() {
+            continue;
+        }
+        let value = |key| file.string("Trash Info", key).ok();
+        let (Some(path), Some(date), Some(name)) =
+            (value("Path"), value("DeletionDate"), info.file_stem())
+        else {
+            continue;
+        };
+        let Some(path) = glib::Uri::unescape_string(&path, None) else { continue };
+        let path = PathBuf::from(path.as_str());
+        if latest.get(&path).is_none_or(|known| *known.0 <= *date) {
+            latest.insert(path, (date.into(), name.to_owned()));
+        }
+    }
+    latest.into_iter().map(|(path, (_, name))| (path, name)).collect()
+}
+
+/// Moves a file of the home's trash to `path`, unless there is something by now.
+fn put_back(name: &OsString, path: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let trash = home_trash();
+    renameat_with(CWD, trash.join("files").join(name), CWD, path, RenameFlags::NOREPLACE)?;
+    let mut info = name.clone();
+    info.push(".trashinfo");
+    fs::remove_file(trash.join("info").join(info))
+}
+
+/// As above, by way of GVfs, which knows the trash of each file system.
+async fn restore_by_gvfs(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    const ORIGIN: &str = "trash::orig-path";
+    let (trash, priority) = (gio::File::for_uri("trash:///"), glib::Priority::DEFAULT);
+    let attributes = format!("{},{ORIGIN}", gio::FILE_ATTRIBUTE_STANDARD_NAME);
+    let flags = gio::FileQueryInfoFlags::NONE;
+    let Ok(entries) = trash.enumerate_children_future(&attributes, flags, priority).await else {
+        return Vec::new();
+    };
+    let mut back = Vec::new();
+    while let Ok(infos) = entries.next_files_future(256, priority).await {
+        if infos.is_empty() {
+            break;
+        }
+        for info in infos {
+            let origin = info.attribute_byte_string(ORIGIN).map(PathBuf::from);
+            let Some(path) = origin.filter(|origin| paths.contains(origin)) else { continue };
+            let (from, to) = (trash.child(info.name()), gio::File::for_path(&path));
+            // Within one file system this is a rename; `gio` has no future of it before GLib 2.72.
+            let moved = gio::spawn_blocking(move || {
+                from.move_(&to, gio::FileCopyFlags::NONE, gio::Cancellable::NONE, None).is_ok()
+            });
+            if moved.await.unwrap_or(false) {
+                back.push(path);
+            }
+        }
+    }
+    back
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_one_trashed_from_a_path_is_found() {
+        let trash = tempfile::tempdir().unwrap();
+        fs::create_dir(trash.path().join("info")).unwrap();
+        let write = |name: &str, text: &str| {
+            fs::write(trash.path().join("info").join(name), text).unwrap();
+        };
+        let entry = |path: &str, day: u32| {
+            format!("[Trash Info]\nPath={path}\nDeletionDate=2026-01-{day:02}T00:00:00\n")
+        };
+        write("a.png.trashinfo", &entry("/x/a%20%C3%A4.png", 2));
+        write("a.2.png.trashinfo", &entry("/x/a%20%C3%A4.png", 3));
+        write("a.3.png.trashinfo", &entry("/x/a%20%C3%A4.png", 1));
+        write("b.trashinfo", "garbage");
+        let infos = infos(trash.path());
+        assert_eq!(infos.len(), 1);
+        assert_eq!(infos[Path::new("/x/a ä.png")], "a.2.png");
+    }
+}

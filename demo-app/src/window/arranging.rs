@@ -1,0 +1,51 @@
+//! What the window shows of a folder, and in which order.
+
+use super::*;
+use crate::arrange::{Arrangement, Sort};
+
+impl Window {
+    pub(super) fn follow_filter(&self) {
+        let imp = self.imp();
+        imp.filter_bar.connect_entry(&*imp.filter);
+        imp.filter.connect_search_changed(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |entry| this.rearrange(|arrangement| arrangement.filter = entry.text().into())
+        ));
+        imp.filter.connect_activate(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |_| {
+                this.imp().grid.grab_focus();
+            }
+        ));
+        imp.filter_bar.connect_search_mode_enabled_notify(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |bar| {
+                if !bar.is_search_mode() {
+                    this.imp().filter.set_text("");
+                    this.rearrange(|arrangement| arrangement.filter.clear());
+                    this.imp().grid.grab_focus();
+                }
+            }
+        ));
+    }
+
+    pub(super) fn set_sort(&self, sort: Sort) {
+        self.shared().settings.borrow_mut().sort = sort;
+        self.rearrange(|arrangement| arrangement.sort = sort);
+    }
+
+    pub(super) fn set_reversed(&self, reversed: bool) {
+        self.shared().settings.borrow_mut().reversed = reversed;
+        self.rearrange(|arrangement| arrangement.reversed = reversed);
+    }
+
+    fn rearrange(&self, change: impl FnOnce(&mut Arrangement)) {
+        let Some(gallery) = self.gallery() else { return };
+        let mut arrangement = gallery.arrangement();
+        change(&mut arrangement);
+        gallery.arrange(arrangement);
+    }
+}

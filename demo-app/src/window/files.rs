@@ -1,0 +1,170 @@
+//! What the window does with files: trash, with undo, copy, open elsewhere. None of it holds the window:
+//! GIO does it in threads of its own.
+
+use super::*;
+use gtk4::gdk;
+use std::path::PathBuf;
+
+use crate::id_set::IdSet;
+
+impl Window {
+    /// What an action is about: the picture in view, or what is selected.
+    pub(super) fn chosen(&self) -> IdSet {
+        let imp = self.imp();
+        match self.in_picture() {
+            true => IdSet::from_iter([imp.picture.id()]),
+            false => imp.grid.selected(),
+        }
+    }
+
+    fn chosen_files(&self) -> Vec<gio::File> {
+        let Some(gallery) = self.gallery() else { return Vec::new() };
+        self.chosen().iter().map(|id| gio::File::for_path(gallery.path(id))).collect()
+    }
+
+    /// Puts the files into the clipboard, for file managers, and their names for text editors. One
+    /// picture alone goes there as a picture, too.
+    pub(super) fn copy(&self) {
+        let files = self.chosen_files();
+        if files.is_empty() {
+            return;
+        }
+        let list = gdk::FileList::from_array(&files);
+        let provider = gdk::ContentProvider::for_value(&list.to_value());
+        let message = match WidgetExt::display(self).clipboard().set_content(Some(&provider)) {
+            Ok(()) if files.len() == 1 => "Copied".to_owned(),
+            Ok(()) => format!("{} files copied", files.len()),
+            Err(error) => format!("Not copied: {error}"),
+        };
+        self.say(&message);
+    }
+
+    /// Moves what is chosen to the trash. It can be undone as long as the message is there.
+    pub(super) fn trash(&self) {
+        let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
+        if chosen.len() == 0 {
+            return;
+        }
+        if self.in_picture() {
+            self.leave_picture();
+        }
+        let this = self.clone();
+        glib::spawn_future_local(async move {
+            let (mut trashed, mut trouble) = (Vec::new(), None);
+            for id in chosen.iter() {
+                let path = gallery.path(id);
+                match gio::File::for_path(&path).trash_future(glib::Priority::DEFAULT).await {
+                    Ok(()) => trashed.push((id, path)),
+                    Err(error) => trouble = Some(error),
+                }
+            }
+            gallery.remove(&trashed.iter().map(|trashed| trashed.0).collect());
+            this.explain_emptiness();
+            if let Some(error) = trouble {
+                this.say(&format!("Not moved to the trash: {error}"));
+            }
+            if !trashed.is_empty() {
+                this.offer_undo(&gallery, trashed);
+            }
+        });
+    }
+
+    /// Shows the next picture instead of the one that goes.
+    fn leave_picture(&self) {
+        let picture = &self.imp().picture;
+        match picture.successor() {
+            Some(id) => picture.show(id),
+            None => self.back(),
+        }
+    }
+
+    fn offer_undo(&self, gallery: &Gallery, trashed: Vec<(u32, PathBuf)>) {
+        let message = match &*trashed {
+            [(id, _)] => format!("“{}” moved to the trash", gallery.name(*id)),
+            _ => format!("{} files moved to the trash", trashed.len()),
+        };
+        let toast = adw::Toast::builder().title(glib::markup_escape_text(&message));
+        let toast = toast.button_label("_Undo").timeout(10).build();
+        let (this, gallery) = (self.downgrade(), gallery.clone());
+        toast.connect_button_clicked(move |_| {
+            if let Some(this) = this.upgrade() {
+                this.undo(&gallery, &trashed);
+            }
+        });
+        if let Some(replaced) = self.imp().last_toast.replace(Some(toast.clone())) {
+            replaced.dismiss();
+        }
+        self.imp().toasts.add_toast(toast);
+    }
+
+    /// Does what the button of the message would do.
+    pub(super) fn undo_last(&self) {
+        if let Some(toast) = self.imp().last_toast.take() {
+            toast.emit_by_name::<()>("button-clicked", &[]);
+            toast.dismiss();
+        }
+    }
+
+    fn undo(&self, gallery: &Gallery, trashed: &[(u32, PathBuf)]) {
+        let (this, gallery, trashed) = (self.clone(), gallery.clone(), trashed.to_vec());
+        glib::spawn_future_local(async move {
+            let paths = trashed.iter().map(|trashed| trashed.1.clone()).collect();
+            let restored = crate::trash::restore(paths).await;
+            let back = trashed.iter().filter(|trashed| restored.contains(&trashed.1));
+            let back: IdSet = back.map(|trashed| trashed.0).collect();
+            let lost = trashed.len() - back.len() as usize;
+            gallery.restore(&back);
+            this.explain_emptiness();
+            if lost > 0 {
+                this.say(&format!("{lost} not found in the trash"));
+            }
+        });
+    }
+
+    /// Asks with which program to open the file.
+    pub(super) fn open_with(&self) {
+        let Some(file) = self.chosen_files().into_iter().next() else { return };
+        let flags = gtk4::DialogFlags::MODAL | gtk4::DialogFlags::DESTROY_WITH_PARENT;
+        let dialog = gtk4::AppChooserDialog::new(Some(self), flags, &file);
+        let this = self.downgrade();
+        dialog.connect_response(move |dialog, response| {
+            if let (gtk4::ResponseType::Ok, Some(app), Some(this)) =
+                (response, dialog.app_info(), this.upgrade())
+                && let Err(error) =
+                    app.launch(std::slice::from_ref(&file), Some(&this.launch_context()))
+            {
+                this.say(&format!("Not opened: {error}"));
+            }
+            dialog.destroy();
+        });
+        dialog.show();
+    }
+
+    fn launch_context(&self) -> gdk::AppLaunchContext {
+        WidgetExt::display(self).app_launch_context()
+    }
+
+    /// Has the file manager show the file, over D-Bus as all of them understand it.
+    pub(super) fn show_in_files(&self) {
+        let uris: Vec<_> = self.chosen_files().iter().map(|file| file.uri().to_string()).collect();
+        if uris.is_empty() {
+            return;
+        }
+        let this = self.clone();
+        glib::spawn_future_local(async move {
+            if let Err(error) = show_items(&uris).await {
+                this.say(&format!("No file manager answers: {error}"));
+            }
+        });
+    }
+}
+
+async fn show_items(uris: &[String]) -> Result<(), glib::Error> {
+    const NAME: &str = "org.freedesktop.FileManager1";
+    let bus = gio::bus_get_future(gio::BusType::Session).await?;
+    let parameters = (uris, "").to_variant();
+    let (path, flags) = ("/org/freedesktop/FileManager1", gio::DBusCallFlags::NONE);
+    bus.call_future(Some(NAME), path, NAME, "ShowItems", Some(&parameters), None, flags, -1)
+        .await
+        .map(drop)
+}

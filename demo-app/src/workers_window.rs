@@ -1,0 +1,155 @@
+//! The page about the workers: who they are, what they cost, and a way to see what happens when one is
+//! killed.
+
+use adw::prelude::*;
+use gtk4::{gio, glib};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tine::Template;
+
+use crate::memory::private_kib;
+use crate::window::Window;
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The page while it is shown.
+struct Page {
+    window: glib::WeakRef<Window>,
+    template: Template,
+    group: adw::PreferencesGroup,
+    about_template: adw::ActionRow,
+    about_all: adw::ActionRow,
+    rows: RefCell<HashMap<u32, adw::ActionRow>>,
+    /// When it was last looked, and how many answers there were.
+    before: RefCell<(Instant, u64)>,
+}
+
+/// Shows the page.
+pub fn show(window: &Window, template: &Template) {
+    let about_template = adw::ActionRow::builder().title("Template").build();
+    let about_all = adw::ActionRow::builder().title("All Workers").build();
+    let first = adw::PreferencesGroup::builder()
+        .description(
+            "Workers are forked from a template that never saw the toolkit. Each decodes pictures, and \
+             a file that breaks one costs its own tile only.",
+        )
+        .build();
+    first.add(&about_template);
+    first.add(&about_all);
+    let group = adw::PreferencesGroup::builder().title("Workers").build();
+    let page = adw::PreferencesPage::new();
+    page.add(&first);
+    page.add(&group);
+    let dialog = adw::PreferencesWindow::builder()
+        .title("Workers")
+        .transient_for(window)
+        .search_enabled(false)
+        .default_width(520)
+        .default_height(480)
+        .build();
+    dialog.add(&page);
+    let page = Rc::new(Page {
+        window: window.downgrade(),
+        template: template.clone(),
+        group,
+        about_template,
+        about_all,
+        rows: RefCell::default(),
+        before: RefCell::new((Instant::now(), 0)),
+    });
+    page.look();
+    let looking = glib::timeout_add_local(EVERY, move || {
+        page.look();
+        glib::ControlFlow::Continue
+    });
+    let looking = RefCell::new(Some(looking));
+    dialog.connect_close_request(move |_| {
+        if let Some(looking) = looking.take() {
+            looking.remove();
+        }
+        glib::Propagation::Proceed
+    });
+    dialog.present();
+}
+
+impl Page {
+    /// The kernel takes a while to add up memory: it is asked in a thread.
+    fn look(self: &Rc<Self>) {
+        let Some(gallery) = self.window.upgrade().and_then(|window| window.gallery()) else {
+            return;
+        };
+        let workers = gallery.crew().pids();
+        let template = self.template.pid();
+        let this = Rc::clone(self);
+        glib::spawn_future_local(async move {
+            let pids = workers.clone();
+            let memory = gio::spawn_blocking(move || {
+                let of = |pid: u32| private_kib(pid).unwrap_or(0);
+                (template.map(of), pids.into_iter().map(of).collect::<Vec<_>>())
+            });
+            // A panic in there has said so.
+            let Ok((of_template, of_workers)) = memory.await else { return };
+            this.tell_template(template, of_template);
+            this.tell_all(gallery.crew(), &of_workers);
+            this.tell_workers(&workers, &of_workers);
+        });
+    }
+
+    fn tell_template(&self, pid: Option<u32>, kib: Option<u64>) {
+        let text = match pid.zip(kib) {
+            Some((pid, kib)) => format!("process {pid}, {} of its own", size(kib)),
+            None => "not there; a new one comes with the next worker".into(),
+        };
+        self.about_template.set_subtitle(&text);
+    }
+
+    fn tell_all(&self, crew: &crate::crew::Crew, memory: &[u64]) {
+        let (now, answered) = (Instant::now(), crew.answered());
+        let (then, before) = self.before.replace((now, answered));
+        let seconds = now.duration_since(then).as_secs_f64();
+        let rate = answered.saturating_sub(before) as f64 / seconds.max(f64::EPSILON);
+        self.about_all.set_subtitle(&format!(
+            "{} started, {} lost, {rate:.0} pictures a second, {} of their own",
+            crew.started(),
+            crew.crashed(),
+            size(memory.iter().sum()),
+        ));
+    }
+
+    fn tell_workers(self: &Rc<Self>, pids: &[u32], memory: &[u64]) {
+        let mut rows = self.rows.borrow_mut();
+        rows.retain(|pid, row| {
+            let is_there = pids.contains(pid);
+            if !is_there {
+                self.group.remove(row);
+            }
+            is_there
+        });
+        for (&pid, &kib) in pids.iter().zip(memory) {
+            let row = rows.entry(pid).or_insert_with(|| self.add_row(pid));
+            row.set_subtitle(&format!("{} of its own", size(kib)));
+        }
+    }
+
+    fn add_row(self: &Rc<Self>, pid: u32) -> adw::ActionRow {
+        let row = adw::ActionRow::builder().title(format!("Process {pid}")).build();
+        let kill = gtk4::Button::builder().label("Kill").valign(gtk4::Align::Center).build();
+        let this = Rc::downgrade(self);
+        kill.connect_clicked(move |_| {
+            let Some(this) = this.upgrade() else { return };
+            if let Some(gallery) = this.window.upgrade().and_then(|window| window.gallery()) {
+                gallery.crew().kill(pid);
+            }
+        });
+        row.add_suffix(&kill);
+        self.group.add(&row);
+        row
+    }
+}
+
+fn size(kib: u64) -> String {
+    glib::format_size(kib * 1024).into()
+}
