@@ -215,7 +215,7 @@ mod tests {
         }
         let catalog = catalog(folder.path(), &[], &["a", "b", "c", "d", "missing"]);
         let mut known = Known::default();
-        let mut of = |known: &mut Known, sort| {
+        let of = |known: &mut Known, sort| {
             let wanted = Arrangement { sort, ..Arrangement::default() };
             names(&catalog, known, &IdSet::default(), wanted)
         };
