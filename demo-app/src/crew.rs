@@ -120,7 +120,7 @@ impl Crew {
         self.0.started.get()
     }
 
-    /// How many workers have ended otherwise than they should.
+    /// How many workers have ended otherwise than they should, or before they came to be.
     pub fn crashed(&self) -> u32 {
         self.0.crashed.get()
     }
@@ -195,7 +195,10 @@ impl Inside {
                 }
                 self.send(number);
             }
-            Err(error) => self.settle(number, &format!("no worker: {error}")),
+            Err(error) => {
+                self.crashed.set(self.crashed.get() + 1);
+                self.settle(number, &format!("no worker: {error}"));
+            }
         }
     }
 
