@@ -219,12 +219,10 @@ fn killed_workers_are_replaced() {
     let mut killed = Vec::new();
     while killed.len() < KILLS {
         // The viewer is the child of `timeout`, the template the viewer's, the workers the template's.
-        let workers = descendants(timeout, 3);
+        let workers = desktop::descendants(timeout, 3);
         match workers.into_iter().find(|pid| !killed.contains(pid)) {
             Some(pid) => {
-                let pid_of = rustix::process::Pid::from_raw(pid as i32).unwrap();
-                // It may have ended since.
-                let _gone = rustix::process::kill_process(pid_of, rustix::process::Signal::KILL);
+                desktop::kill(pid);
                 killed.push(pid);
             }
             None => assert!(Path::new(&format!("/proc/{timeout}")).exists(), "it ended too early"),
@@ -237,23 +235,6 @@ fn killed_workers_are_replaced() {
     assert!(failures.len() <= KILLS, "{failures:?}");
     assert_eq!(seen.number("thumbnails_ok") as usize, PICTURES - failures.len());
     assert!(failures.iter().all(|failure| failure.1.contains("KILL")), "{failures:?}");
-}
-
-/// The processes so many generations below one.
-fn descendants(pid: u32, generations: u32) -> Vec<u32> {
-    if generations == 0 {
-        return vec![pid];
-    }
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<u32> = children
-        .flat_map(|list| {
-            list.split_whitespace()
-                .map(|pid| pid.parse().expect("a process id"))
-                .collect::<Vec<_>>()
-        })
-        .collect();
-    children.into_iter().flat_map(|child| descendants(child, generations - 1)).collect()
 }
 
 fn write_noise(path: &Path, side: u32) {

@@ -1,12 +1,18 @@
 //! A desktop for one test: an X server without a screen, a session bus, and a home that is thrown
 //! away. The viewer runs on it as a person would start it.
 
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
+
+mod hand;
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
+
+pub use hand::Hand;
 
 /// Seconds until a viewer that does not end is said to hang.
 const DEADLINE: &str = "300";
@@ -68,6 +74,17 @@ impl Desktop {
             .env("XDG_DATA_HOME", self.path("data"))
             .stdin(Stdio::null());
         command
+    }
+
+    /// Runs a program of this desktop to its end; gives what it prints.
+    pub fn run(&self, command: &[&str]) -> String {
+        let output = Command::new(command[0])
+            .args(&command[1..])
+            .env("DISPLAY", &self.display)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", command[0]));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// A viewer that tries all thumbnails of `paths`, and tells.
@@ -159,4 +176,27 @@ fn start(program: &str, args: &[&str]) -> (Child, String) {
 pub fn write_plain(path: &Path, width: u32, height: u32, [r, g, b]: [u8; 3]) {
     let picture = image::RgbImage::from_pixel(width, height, image::Rgb([r, g, b]));
     picture.save(path).expect("a picture in the test's folder");
+}
+
+/// The processes so many generations below one.
+pub fn descendants(pid: u32, generations: u32) -> Vec<u32> {
+    if generations == 0 {
+        return vec![pid];
+    }
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> = children
+        .flat_map(|list| {
+            list.split_whitespace()
+                .map(|pid| pid.parse().expect("a process id"))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    children.into_iter().flat_map(|child| descendants(child, generations - 1)).collect()
+}
+
+/// Kills a process, unless it has ended by itself.
+pub fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid as i32).expect("a process has a number");
+    let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
 }

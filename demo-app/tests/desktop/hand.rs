@@ -1,0 +1,126 @@
+//! A person in front of a viewer that runs: keys go in, and what is on the screen is looked at.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use super::Desktop;
+
+/// Until something on the screen that does not come is said to be missing.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A viewer that runs, and a person who uses it.
+pub struct Hand<'a> {
+    desktop: &'a Desktop,
+    viewer: Child,
+    window: String,
+}
+
+/// What is on the screen.
+pub struct Screen(image::RgbaImage);
+
+impl<'a> Hand<'a> {
+    /// Starts the viewer, and gives its window the keyboard as soon as there is one.
+    pub fn start(desktop: &'a Desktop, mut viewer: Command) -> Self {
+        let viewer = viewer.spawn().expect("the viewer starts");
+        let begun = Instant::now();
+        let window = loop {
+            // `--sync` waits for the window; it fails when there is no window of any kind yet.
+            let found =
+                desktop.run(&["xdotool", "search", "--sync", "--onlyvisible", "--class", "tine"]);
+            if let Some(window) = found.lines().last() {
+                break window.to_owned();
+            }
+            assert!(begun.elapsed() < PATIENCE, "no window");
+        };
+        desktop.run(&["xdotool", "windowfocus", "--sync", &window]);
+        Self { desktop, viewer, window }
+    }
+
+    /// Presses keys, one after the other.
+    pub fn press(&self, keys: &[&str]) {
+        let mut command = vec!["xdotool", "key", "--delay", "50"];
+        command.extend(keys);
+        self.desktop.run(&command);
+    }
+
+    /// Clicks with the left button, `times` in a row.
+    pub fn click(&self, (x, y): (u32, u32), times: &str) {
+        let (x, y) = (x.to_string(), y.to_string());
+        let at = ["xdotool", "mousemove", "--window", &self.window, &x, &y];
+        self.desktop.run(&at);
+        self.desktop.run(&["xdotool", "click", "--repeat", times, "--delay", "50", "1"]);
+    }
+
+    /// Looks at the screen until it is as expected.
+    #[track_caller]
+    pub fn see(&self, what: &str, is_there: impl Fn(&Screen) -> bool) -> Screen {
+        let begun = Instant::now();
+        loop {
+            let screen = self.look();
+            if is_there(&screen) {
+                return screen;
+            }
+            if begun.elapsed() > PATIENCE {
+                let path = std::env::temp_dir().join("tine-viewer-unseen.png");
+                screen.0.save(&path).expect("a screenshot in the temporary folder");
+                panic!("{what} does not come; see {}", path.display());
+            }
+        }
+    }
+
+    /// The viewer's process id.
+    pub fn pid(&self) -> u32 {
+        self.viewer.id()
+    }
+
+    /// Closes the window by its key, and waits for the end.
+    #[track_caller]
+    pub fn close(mut self) {
+        self.press(&["ctrl+w"]);
+        let status = self.viewer.wait().expect("the viewer can be waited for");
+        assert!(status.success(), "{status}");
+    }
+
+    fn look(&self) -> Screen {
+        let path = self.desktop.path("screen.png");
+        let written = path.to_str().expect("a temporary folder has a plain name");
+        self.desktop.run(&["import", "-window", "root", written]);
+        Screen(image::open(&path).expect("a screenshot").into_rgba8())
+    }
+}
+
+impl Drop for Hand<'_> {
+    fn drop(&mut self) {
+        // One that was closed has ended; in a test that fails it ends with its desktop.
+        let _ended = self.viewer.kill();
+        let _reaped = self.viewer.wait();
+    }
+}
+
+impl Screen {
+    /// How many pixels have this colour, but for a little.
+    pub fn pixels_of(&self, color: [u8; 3]) -> usize {
+        self.places_of(color).count()
+    }
+
+    /// Whether so many pixels have this colour.
+    pub fn has(&self, color: [u8; 3], pixels: usize) -> bool {
+        self.pixels_of(color) >= pixels
+    }
+
+    /// The middle of all pixels of this colour.
+    pub fn middle_of(&self, color: [u8; 3]) -> (u32, u32) {
+        let count = self.pixels_of(color).max(1) as u64;
+        let (x, y) = self
+            .places_of(color)
+            .fold((0, 0), |sum, (x, y)| (sum.0 + u64::from(x), sum.1 + u64::from(y)));
+        ((x / count) as u32, (y / count) as u32)
+    }
+
+    fn places_of(&self, color: [u8; 3]) -> impl Iterator<Item = (u32, u32)> {
+        self.0.enumerate_pixels().filter_map(move |(x, y, pixel)| {
+            let near = pixel.0.iter().zip(color).all(|(is, wanted)| is.abs_diff(wanted) <= 3);
+            near.then_some((x, y))
+        })
+    }
+}

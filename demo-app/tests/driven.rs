@@ -1,0 +1,243 @@
+//! The viewer as a person uses it: with keys and pointer, looking at the screen.
+
+mod desktop;
+
+use desktop::{Desktop, Hand, write_plain};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const RED: [u8; 3] = [220, 30, 40];
+const GREEN: [u8; 3] = [20, 180, 60];
+const BLUE: [u8; 3] = [30, 60, 210];
+
+/// More pixels than a tile has, and less than a picture in the window.
+const LARGE: usize = 200 * 200;
+/// Most of a tile.
+const TILE: usize = 140 * 140;
+
+/// Three pictures of a colour each: a.png, b.png and c.png; the latter the largest file and the oldest.
+fn colours(desktop: &Desktop) -> PathBuf {
+    let folder = desktop.pictures("colours");
+    for (name, side, color) in [("a.png", 400, RED), ("b.png", 600, GREEN), ("c.png", 800, BLUE)] {
+        write_plain(&folder.join(name), side, side, color);
+    }
+    folder
+}
+
+fn view<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650"]).arg(path);
+    Hand::start(desktop, viewer)
+}
+
+#[track_caller]
+fn see_grid(hand: &Hand<'_>) {
+    hand.see("three tiles", |screen| {
+        [RED, GREEN, BLUE].iter().all(|color| (TILE..LARGE).contains(&screen.pixels_of(*color)))
+    });
+}
+
+#[track_caller]
+fn see_large(hand: &Hand<'_>, color: [u8; 3]) {
+    let others = [RED, GREEN, BLUE].into_iter().filter(|other| *other != color);
+    let others: Vec<_> = others.collect();
+    hand.see("one picture", |screen| {
+        screen.has(color, LARGE) && others.iter().all(|other| !screen.has(*other, 100))
+    });
+}
+
+#[test]
+fn pictures_are_opened_and_left_and_gone_through() {
+    let desktop = Desktop::start();
+    let hand = view(&desktop, &colours(&desktop));
+    see_grid(&hand);
+    hand.press(&["Home", "Return"]);
+    see_large(&hand, RED);
+    for (key, color) in [
+        ("Right", GREEN),
+        ("space", BLUE),
+        ("BackSpace", GREEN),
+        ("Home", RED),
+        ("End", BLUE),
+        ("Left", GREEN),
+    ] {
+        hand.press(&[key]);
+        see_large(&hand, color);
+    }
+    hand.press(&["Escape"]);
+    see_grid(&hand);
+    // Where it came from has the keyboard.
+    hand.press(&["Return"]);
+    see_large(&hand, GREEN);
+    hand.close();
+}
+
+#[test]
+fn typing_goes_to_a_name_and_a_double_click_opens() {
+    let desktop = Desktop::start();
+    let hand = view(&desktop, &colours(&desktop));
+    see_grid(&hand);
+    hand.press(&["c", "Return"]);
+    see_large(&hand, BLUE);
+    hand.press(&["Escape"]);
+    let middle = hand
+        .see("the grid", |screen| (TILE..LARGE).contains(&screen.pixels_of(GREEN)))
+        .middle_of(GREEN);
+    hand.click(middle, "2");
+    see_large(&hand, GREEN);
+    hand.close();
+}
+
+#[test]
+fn a_picture_is_zoomed_and_turned() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("halves");
+    let halves =
+        image::RgbImage::from_fn(1600, 400, |x, _| image::Rgb(if x < 800 { RED } else { BLUE }));
+    halves.save(folder.join("a.png")).unwrap();
+    let hand = view(&desktop, &folder.join("a.png"));
+    let whole = hand.see("both halves", |screen| screen.has(RED, LARGE) && screen.has(BLUE, LARGE));
+    let (red, blue) = (whole.middle_of(RED), whole.middle_of(BLUE));
+    assert!(red.0 + 100 < blue.0 && red.1.abs_diff(blue.1) < 5, "{red:?} {blue:?}");
+    let fitted = whole.pixels_of(RED);
+    hand.press(&["1"]);
+    hand.see("each pixel", |screen| screen.has(RED, fitted * 3 / 2));
+    // To its right end: no red is left, then it goes no further.
+    hand.press(&["Right"; 12]);
+    hand.see("the right half", |screen| screen.has(BLUE, 2 * fitted) && !screen.has(RED, 1));
+    hand.press(&["0", "ctrl+r"]);
+    hand.see("red above blue", |screen| {
+        let (red, blue) = (screen.middle_of(RED), screen.middle_of(BLUE));
+        screen.has(RED, 1000) && red.1 + 100 < blue.1 && red.0.abs_diff(blue.0) < 5
+    });
+    hand.close();
+}
+
+#[test]
+fn trash_can_be_undone() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    hand.press(&["Home", "Right", "Delete"]);
+    hand.see("no green tile", |screen| !screen.has(GREEN, 100) && screen.has(BLUE, TILE));
+    assert!(!folder.join("b.png").exists());
+    hand.press(&["ctrl+z"]);
+    see_grid(&hand);
+    assert!(folder.join("b.png").exists());
+    // All of them, and one of them from the picture itself.
+    hand.press(&["Home", "Return"]);
+    see_large(&hand, RED);
+    hand.press(&["Delete"]);
+    see_large(&hand, GREEN);
+    hand.press(&["Escape", "ctrl+a", "Delete"]);
+    hand.see("no tiles", |screen| [RED, GREEN, BLUE].iter().all(|color| !screen.has(*color, 100)));
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    hand.close();
+}
+
+#[test]
+fn names_are_filtered() {
+    let desktop = Desktop::start();
+    let hand = view(&desktop, &colours(&desktop));
+    see_grid(&hand);
+    hand.press(&["ctrl+f", "B"]);
+    hand.see("the green tile alone", |screen| {
+        screen.has(GREEN, TILE) && !screen.has(RED, 100) && !screen.has(BLUE, 100)
+    });
+    hand.press(&["x"]);
+    hand.see("nothing", |screen| [RED, GREEN, BLUE].iter().all(|color| !screen.has(*color, 100)));
+    hand.press(&["Escape"]);
+    see_grid(&hand);
+    hand.close();
+}
+
+#[test]
+fn order_and_size_are_remembered() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let settings = desktop.path("config/tine-viewer/settings.ini");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(&settings, "[viewer]\nsort=size\nthumbnails=96\nstyle=dark\n").unwrap();
+    let hand = view(&desktop, &folder);
+    let screen = hand.see("small tiles", |screen| {
+        [RED, GREEN, BLUE]
+            .iter()
+            .all(|color| (80 * 80..100 * 100).contains(&screen.pixels_of(*color)))
+    });
+    // The largest file comes first.
+    let [red, green, blue] = [RED, GREEN, BLUE].map(|color| screen.middle_of(color).0);
+    assert!(blue < green && green < red, "{blue} {green} {red}");
+    hand.close();
+    let written = fs::read_to_string(&settings).unwrap();
+    for line in ["sort=size", "thumbnails=96", "style=dark", "reversed=false", "maximized=false"] {
+        assert!(written.contains(line), "{line} in {written}");
+    }
+}
+
+#[test]
+fn what_happens_in_the_folder_is_seen() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    fs::remove_file(folder.join("b.png")).unwrap();
+    hand.see("no green tile", |screen| !screen.has(GREEN, 100));
+    write_plain(&folder.join("a.png"), 500, 500, GREEN);
+    hand.see("red turned green", |screen| screen.has(GREEN, TILE) && !screen.has(RED, 100));
+    write_plain(&folder.join("d.png"), 500, 500, RED);
+    see_grid(&hand);
+    hand.close();
+}
+
+#[test]
+fn folders_are_entered_and_left() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    fs::create_dir(folder.join("below")).unwrap();
+    write_plain(&folder.join("below/only.png"), 700, 700, RED);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    hand.press(&["Home", "Return"]);
+    hand.see("what is below", |screen| screen.has(RED, TILE) && !screen.has(BLUE, 100));
+    hand.press(&["alt+Up"]);
+    see_grid(&hand);
+    // Where one comes from has the keyboard.
+    hand.press(&["Return"]);
+    hand.see("what is below", |screen| screen.has(RED, TILE) && !screen.has(BLUE, 100));
+    hand.close();
+}
+
+/// Workers are killed while a person scrolls: nothing is lost but what each had begun.
+#[test]
+fn workers_are_killed_while_scrolling() {
+    const KILLS: usize = 4;
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("many");
+    write_plain(&folder.join("0.png"), 900, 900, BLUE);
+    for number in 1..400 {
+        fs::hard_link(folder.join("0.png"), folder.join(format!("{number}.png"))).unwrap();
+    }
+    let mut viewer = desktop.viewer();
+    let report = desktop.path("report.json");
+    viewer.args(["--size", "900x650", "--report"]).arg(&report).arg(&folder);
+    let hand = Hand::start(&desktop, viewer);
+    hand.see("a tile", |screen| screen.has(BLUE, TILE));
+    let mut killed: Vec<u32> = Vec::new();
+    while killed.len() < KILLS {
+        hand.press(&["Page_Down"]);
+        // The viewer is the child of `timeout`, the template the viewer's, the workers the template's.
+        let workers = desktop::descendants(hand.pid(), 3);
+        if let Some(pid) = workers.into_iter().find(|pid| !killed.contains(pid)) {
+            desktop::kill(pid);
+            killed.push(pid);
+        }
+    }
+    hand.press(&["End"]);
+    // All in view but the few whose worker died: three rows of four tiles at least.
+    hand.see("tiles at the end", |screen| screen.has(BLUE, (12 - KILLS) * TILE));
+    hand.close();
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["workers_crashed"], KILLS, "{report}");
+    assert!(report["thumbnails_failed"].as_u64().unwrap() <= KILLS as u64, "{report}");
+}
