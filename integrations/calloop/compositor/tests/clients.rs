@@ -143,6 +143,8 @@ fn a_template_that_is_killed_is_made_anew() {
     kill_process(template, Signal::KILL).unwrap();
     assert_eq!(count(&compositor.screenshot(), GREY), SCREEN);
     assert_ne!(compositor.template(), template);
+    let running = desk.processes();
+    assert!(running.iter().any(|process| process.contains("tine template")), "{running:#?}");
     assert!(compositor.end().0.success());
     assert_eq!(desk.processes(), [""; 0]);
 }

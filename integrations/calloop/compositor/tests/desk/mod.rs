@@ -159,9 +159,12 @@ impl Desk {
         let listed = fs::read_dir("/proc").expect("/proc is mounted").filter_map(Result::ok);
         let lines = listed.filter_map(|process| {
             // One that has ended meanwhile does not run.
-            let line = fs::read(process.path().join("cmdline")).ok()?;
-            let line = String::from_utf8_lossy(&line).replace('\0', " ");
-            line.contains(folder).then(|| format!("{}: {line}", process.file_name().display()))
+            // A template and its workers have names of their own, and the environment that it was made in.
+            let read = |name| fs::read(process.path().join(name)).ok();
+            let environment = read("environ")?;
+            let told = environment.windows(folder.len()).any(|part| part == folder.as_bytes());
+            let line = String::from_utf8_lossy(&read("cmdline")?).replace('\0', " ");
+            told.then(|| format!("{}: {line}", process.file_name().display()))
         });
         lines.collect()
     }
