@@ -99,16 +99,16 @@ fn run(template: &Template, entry: tine::Entry) -> Texts {
     (client, fate, heard)
 }
 
-/// 32 MiB of events into an app that does not look, and then does.
+/// 16 MiB of events into an app that does not look, and then does.
 fn floods(template: &Template, entry: tine::Entry, bound_kib: usize) {
     let (client, fate, heard) = run(template, entry);
     let before = memory(client.pid().expect("a live worker"));
-    let answer = call(&client, &Ask::Events(2048, 16 * 1024));
+    let answer = call(&client, &Ask::Events(1024, 16 * 1024));
     let grown = stopped(&client).saturating_sub(before);
     assert!(grown < bound_kib, "the worker grew by {grown} KiB");
     assert_eq!(heard.get(), 0);
     answer.get().expect("an end");
-    assert_eq!(heard.get(), 2048);
+    assert_eq!(heard.get(), 1024);
     drop(client);
     assert!(fate.end().1.success());
 }
