@@ -100,6 +100,7 @@ impl Link {
 
     fn make(template: &Template) -> Result<Rc<Link>> {
         let (socket, generation) = template.core().connect()?;
+        super::reaper::sweep();
         let link = Rc::new(Link {
             generation,
             template: template.downgrade(),
@@ -297,6 +298,7 @@ impl Link {
                 if let Some(job) = job {
                     job.ended(Exit::new(job.entry(), &ended));
                 }
+                super::reaper::sweep();
                 self.close_if_done();
             }
             other => return Err(other.misplaced()),

@@ -1,7 +1,7 @@
 //! Flow 2, at its end: templates are the app's own children, and leave no zombies.
 //!
 //! No SIGCHLD handler and no `waitpid(-1)`: each template's pidfd is asked for itself, by the thread's
-//! queue when it becomes readable, and whenever another template comes or goes.
+//! queue when it becomes readable, and whenever another template or a worker comes or goes.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
