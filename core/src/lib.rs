@@ -78,9 +78,9 @@
 //! # What it is not
 //!
 //! Not an async runtime, not a way to share memory between threads, and not for systems other than Linux
-//! (5.11 or later). It prints nothing, starts no thread, installs no signal handler unless a program watches
-//! a signal, and never waits for a child that is not its own. Its only globals are each thread's queue and
-//! the default template.
+//! (5.11 or later). It prints nothing unless it is [told to](environment), starts no thread, installs no
+//! signal handler unless a program watches a signal, and never waits for a child that is not its own. Its
+//! only globals are each thread's queue and the default template.
 
 mod entry;
 mod error;

@@ -8,6 +8,8 @@
 //! Waiting: held back in the app. Asked: the template has the request. Started: it exists, and has not all
 //! of its orders or is not ready yet. Running: `run`'s callback has its socket. Over: everything is told.
 
+mod orphan;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -27,7 +29,7 @@ use super::said::Said;
 use super::{Exit, Template};
 use crate::log::note;
 use crate::sys::stamp::stamp;
-use crate::wire::{Outbox, Waiting, socket};
+use crate::wire::{Outbox, Waiting};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
@@ -322,74 +324,6 @@ impl Job {
             self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
         }
         self.stage.set(Stage::Over);
-    }
-
-    /// The template is gone, and takes the process along, if there is one. Settles the job, or asks again.
-    pub fn orphaned(self: &Rc<Self>, why: &str) {
-        match self.stage.get() {
-            Stage::Waiting => self.ask_again(why),
-            Stage::Asked => self.maybe_begun(why),
-            Stage::Started | Stage::Running => self.await_end(),
-            Stage::Over => (),
-        }
-    }
-
-    /// Asks the template's successor.
-    fn ask_again(self: &Rc<Self>, why: &str) {
-        self.wait();
-        let template = self.recipe.borrow().as_ref().map(|asking| asking.template.clone());
-        let Some(template) = template else { return };
-        if let Err(error) = Link::of(&template).and_then(|link| link.ask(self)) {
-            let message = format!("{error} (the template before it: {why})");
-            self.fail_later(Error::new(ErrorKind::NoTemplate, message));
-        }
-    }
-
-    /// Finds out, from its socket, whether a process has read the orders.
-    ///
-    /// When the last copy of the far end is closed, the kernel says `ECONNRESET` here if octets were left
-    /// unread in it (unix(7)): then no process has begun, because what says `Run` comes last.
-    fn maybe_begun(self: &Rc<Self>, why: &str) {
-        let Some(socket) = self.socket.borrow().clone() else { return };
-        let (job, why) = (Rc::clone(self), why.to_owned());
-        let watching = crate::queue().io(socket, Interest::READABLE, move |socket, _| {
-            let mut octet = [0];
-            let got = socket::receive_octets(socket, &mut octet);
-            match got {
-                Err(Errno::AGAIN) => (),
-                Err(Errno::CONNRESET) => job.ask_again(&why),
-                _ => {
-                    let message = format!("template died ({why}) while the process may have begun");
-                    job.fail(Error::new(ErrorKind::NoTemplate, message));
-                }
-            }
-        });
-        match watching {
-            Ok(io) => drop(self.watcher.replace(Some(io))),
-            Err(error) => self.fail_later(error),
-        }
-    }
-
-    /// Waits until the process is gone, as it will be: then its end is told.
-    fn await_end(self: &Rc<Self>) {
-        let pidfd = self.pidfd.borrow().clone();
-        let job = Rc::clone(self);
-        // The job holds its own watcher until its end is told.
-        let watching = pidfd.and_then(|pidfd| {
-            crate::queue().io(pidfd, Interest::READABLE, move |_, _| job.lost()).ok()
-        });
-        match watching {
-            Some(io) => drop(self.end.replace(Some(io))),
-            None => {
-                let job = Rc::clone(self);
-                crate::queue().post(move || job.lost());
-            }
-        }
-    }
-
-    fn lost(self: &Rc<Self>) {
-        let pid = self.pid.get().unwrap_or(0);
-        self.ended(Exit::with_template(&self.entry, pid));
     }
 
     pub fn on_exit(self: &Rc<Self>, callback: OnExit) {
