@@ -55,7 +55,6 @@ struct Concurrent<Req, Rep> {
     open: Rc<Open>,
     most: usize,
     ended: Cell<bool>,
-    failed: Cell<Option<Error>>,
 }
 
 /// What calls that are under way share.
@@ -66,7 +65,8 @@ struct Open {
     unanswered: RefCell<Vec<u64>>,
     /// Goes on reading after a pause.
     resume: RefCell<Option<Rc<dyn Fn()>>>,
-    failed: Cell<Option<Error>>,
+    /// Why nothing can be served any more.
+    failed: RefCell<Option<Error>>,
 }
 
 type OnCancel = RefCell<Option<Box<dyn FnOnce()>>>;
@@ -95,7 +95,7 @@ impl Server {
             calls: RefCell::default(),
             unanswered: RefCell::default(),
             resume: RefCell::default(),
-            failed: Cell::default(),
+            failed: RefCell::default(),
         });
         let concurrent = Rc::new(Concurrent {
             inbox: Cell::new(Some(Inbox::new(session.limit))),
@@ -104,7 +104,6 @@ impl Server {
             open,
             most,
             ended: Cell::new(false),
-            failed: Cell::default(),
         });
         concurrent.run()
     }
@@ -116,14 +115,14 @@ impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, 
         let socket = Rc::clone(&self.session.socket);
         let watcher = queue.io(socket, Interest::READABLE, move |_, ready| {
             if let Some(concurrent) = watched.upgrade() {
-                concurrent.note(concurrent.ready(ready));
+                concurrent.open.note(concurrent.ready(ready));
             }
         })?;
         self.session.watcher.replace(Some(watcher));
         let resumed = Rc::downgrade(&self);
         self.open.resume.replace(Some(Rc::new(move || {
             if let Some(concurrent) = resumed.upgrade() {
-                concurrent.note(concurrent.go_on());
+                concurrent.open.note(concurrent.go_on());
             }
         })));
         self.session.flush_some()?;
@@ -131,26 +130,13 @@ impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, 
         let driven = queue.run_until(|| self.is_over());
         drop((self.session.watcher.take(), self.open.resume.take()));
         driven?;
-        self.failed.take().or_else(|| self.open.failed.take()).map_or(Ok(()), Err)
+        self.open.failed.take().map_or(Ok(()), Err)
     }
 
     fn is_over(&self) -> bool {
-        let failed = [&self.failed, &self.open.failed].into_iter().any(|failed| {
-            let error = failed.take();
-            let is = error.is_some();
-            failed.set(error);
-            is
-        });
-        failed
-            || (self.ended.get()
-                && self.open.calls.borrow().is_empty()
-                && self.session.outbox.borrow().is_empty())
-    }
-
-    fn note(&self, done: Result<()>) {
-        if let Err(error) = done {
-            self.failed.set(Some(error));
-        }
+        let answered =
+            self.open.calls.borrow().is_empty() && self.session.outbox.borrow().is_empty();
+        self.open.failed.borrow().is_some() || (self.ended.get() && answered)
     }
 
     fn ready(&self, ready: Readiness) -> Result<()> {
@@ -234,6 +220,12 @@ impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, 
 }
 
 impl Open {
+    fn note(&self, done: Result<()>) {
+        if let Err(error) = done {
+            self.failed.borrow_mut().get_or_insert(error);
+        }
+    }
+
     fn cancel(&self, id: u64) {
         let on_cancel = self.calls.borrow().get(&id).and_then(Weak::upgrade);
         let Some(on_cancel) = on_cancel else { return };
@@ -246,9 +238,7 @@ impl Open {
     /// A call is not under way any more.
     fn close(&self, id: u64, answered: Result<()>) {
         self.calls.borrow_mut().remove(&id);
-        if let Err(error) = answered {
-            self.failed.set(Some(error));
-        }
+        self.note(answered);
         let resume = self.resume.borrow().clone();
         if let Some(resume) = resume.filter(|_| self.session.paused.get()) {
             crate::queue().post(move || resume());
