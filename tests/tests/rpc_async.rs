@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         parts_and_events_of_many_at_a_time,
         panics_and_requests_left_unanswered,
         cancelled_while_it_is_kept,
+        cancelled_while_the_worker_takes_no_more,
         a_client_dropped_while_requests_are_kept,
         a_callback_of_the_workers_queue_that_panics,
         workers_of_a_worker,
@@ -191,6 +192,28 @@ fn cancelled_while_it_is_kept(template: &Template) {
     eventually("the worker has heard of it", || (*events.borrow() == [77]).then_some(()));
     eventually("it has answered", || (client.outstanding() == 0).then_some(()));
     end(client, &fate);
+}
+
+tine::entry!(ONE_AT_A_TIME = one_at_a_time);
+fn one_at_a_time(worker: Worker) -> tine::Result<()> {
+    rpc::Server::new(worker).concurrent(1).serve_async(handle)
+}
+
+/// F27: the one in hand hears of it, and those behind it are not begun, or answered in their turn.
+fn cancelled_while_the_worker_takes_no_more(template: &Template) {
+    let (client, fate) = Fate::run(Asker::builder(), template.fork(), ONE_AT_A_TIME);
+    call(&client, &Ask::Later(0)).get().expect("a number");
+    let endless = call(&client, &Ask::UntilCancelled);
+    let behind = call(&client, &Ask::UntilCancelled);
+    let last = call(&client, &Ask::Later(0));
+    tine::queue().dispatch().expect("a queue");
+    behind.call.cancel();
+    endless.call.cancel();
+    assert_eq!(last.get().expect("a number"), 1);
+    assert!(endless.is_settled() && behind.is_settled());
+    let rest: Vec<_> = (0..5).map(|_| call(&client, &Ask::Later(1))).collect();
+    end(client, &fate);
+    assert!(rest.iter().all(|answer| answer.get().is_ok()));
 }
 
 /// F27: the worker ends when it has answered them.

@@ -1,14 +1,15 @@
 //! Flow 2, typed, the worker's side: many requests at a time, answered in any order.
 //!
 //! ```text
-//! Reading ── requests under way, or octets that wait, reach their bound ──▶ Paused
-//!    │ ▲                                                                     │
-//!    │ └──────────────────────── both are below it ──────────────────────────┘
+//! Taking ── requests under way, or octets that wait, reach their bound ──▶ Busy
+//!    │ ▲                                                                    │
+//!    │ └──────────────────────── both are below it ─────────────────────────┘
 //!    └─ the app makes no more ─▶ Ending ─ all are answered ─▶ over
 //! ```
+//! While it is busy it goes on reading as far as its inbox has room, to hear what is cancelled.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::{Rc, Weak};
@@ -63,7 +64,9 @@ struct Open {
     calls: RefCell<BTreeMap<u64, Weak<OnCancel>>>,
     /// Calls whose responder was dropped by a panic.
     unanswered: RefCell<Vec<u64>>,
-    /// Goes on reading after a pause.
+    /// As many are under way as may be, or as many octets wait: what has come in may wait too.
+    busy: Cell<bool>,
+    /// Goes on with what has come in.
     resume: RefCell<Option<Rc<dyn Fn()>>>,
     /// Why nothing can be served any more.
     failed: RefCell<Option<Error>>,
@@ -94,6 +97,7 @@ impl Server {
             session: Rc::clone(&session),
             calls: RefCell::default(),
             unanswered: RefCell::default(),
+            busy: Cell::new(false),
             resume: RefCell::default(),
             failed: RefCell::default(),
         });
@@ -134,24 +138,26 @@ impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, 
     }
 
     fn is_over(&self) -> bool {
-        let answered =
-            self.open.calls.borrow().is_empty() && self.session.outbox.borrow().is_empty();
+        let answered = !self.open.busy.get()
+            && self.open.calls.borrow().is_empty()
+            && self.session.outbox.borrow().is_empty();
         self.open.failed.borrow().is_some() || (self.ended.get() && answered)
     }
 
     fn ready(&self, ready: Readiness) -> Result<()> {
         if ready.is_writable() {
             self.session.flush_some()?;
-            if self.session.paused.get() {
+            if self.open.busy.get() {
                 self.go_on()?;
             }
         }
         if ready.is_readable() && !self.session.paused.get() {
             let Some(mut inbox) = self.inbox.take() else { return Ok(()) };
             let found = inbox.receive(&*self.session.socket, RecvFlags::DONTWAIT);
+            let heard = self.hear_cancels(&mut inbox);
             self.inbox.set(Some(inbox));
             match found? {
-                Found::Octets => self.go_on()?,
+                Found::Octets => heard.and_then(|()| self.go_on())?,
                 Found::Nothing => (),
                 Found::End => {
                     self.ended.set(true);
@@ -162,26 +168,38 @@ impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, 
         self.session.update()
     }
 
+    /// Calls that are under way hear that they are cancelled, whatever waits before that.
+    fn hear_cancels(&self, inbox: &mut Inbox) -> Result<()> {
+        let mut cancelled = BTreeSet::new();
+        inbox.look_ahead(&mut cancelled)?;
+        for id in cancelled {
+            self.open.cancel(id);
+        }
+        Ok(())
+    }
+
     /// Takes in requests that are there, up to the bounds.
     fn go_on(&self) -> Result<()> {
         let Some(mut inbox) = self.inbox.take() else { return Ok(()) };
-        let mut taken = Ok(());
-        loop {
-            let busy = self.open.calls.borrow().len() >= self.most
-                || self.session.outbox.borrow().len() >= BOUND;
-            self.session.paused.set(busy || self.ended.get());
+        let taken = loop {
+            let waiting = self.session.outbox.borrow().len() >= BOUND;
+            let busy = waiting || self.open.calls.borrow().len() >= self.most;
+            self.open.busy.set(busy);
             if busy {
-                break;
+                self.session.paused.set(waiting || self.ended.get() || inbox.is_full());
+                break Ok(());
             }
-            taken = match inbox.next() {
-                Ok(Some(frame)) => self.take(frame),
-                Ok(None) => break,
-                Err(error) => Err(error),
-            };
-            if taken.is_err() {
-                break;
+            self.session.paused.set(self.ended.get());
+            match inbox.next() {
+                Ok(Some(frame)) => {
+                    if let Err(error) = self.take(frame) {
+                        break Err(error);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
             }
-        }
+        };
         self.inbox.set(Some(inbox));
         taken.and_then(|()| self.session.update())
     }
@@ -192,7 +210,11 @@ impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, 
         }
         let id = frame.header.id;
         match frame.header.kind {
-            Kind::Cancel => self.open.cancel(id),
+            // Heard when it came. If there is no such call, there will be none.
+            Kind::Cancel if !self.open.calls.borrow().contains_key(&id) => {
+                self.session.cancelled.borrow_mut().remove(&id);
+            }
+            Kind::Cancel => (),
             Kind::Request => match decode(&self.session, frame) {
                 Ok(request) => return self.handle(id, request),
                 Err(text) => return self.session.answer(id, Err::<(), _>(text)),
@@ -227,10 +249,10 @@ impl Open {
     }
 
     fn cancel(&self, id: u64) {
-        let on_cancel = self.calls.borrow().get(&id).and_then(Weak::upgrade);
-        let Some(on_cancel) = on_cancel else { return };
+        // If it has not begun, it will not.
         self.session.cancelled.borrow_mut().insert(id);
-        if let Some(callback) = on_cancel.take() {
+        let on_cancel = self.calls.borrow().get(&id).and_then(Weak::upgrade);
+        if let Some(callback) = on_cancel.and_then(|on_cancel| on_cancel.take()) {
             crate::queue().post(callback);
         }
     }
@@ -240,7 +262,7 @@ impl Open {
         self.calls.borrow_mut().remove(&id);
         self.note(answered);
         let resume = self.resume.borrow().clone();
-        if let Some(resume) = resume.filter(|_| self.session.paused.get()) {
+        if let Some(resume) = resume.filter(|_| self.busy.get()) {
             crate::queue().post(move || resume());
         }
     }

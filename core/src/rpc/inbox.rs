@@ -106,6 +106,11 @@ impl Inbox {
         Ok(Some(Frame { header, body: &self.buffer[begin..end], fds, lost_fds }))
     }
 
+    /// Tells whether as much has come in as is kept while nothing is taken.
+    pub fn is_full(&self) -> bool {
+        self.end - self.begin >= CHUNK
+    }
+
     /// Notes the calls that messages not yet taken cancel.
     ///
     /// # Errors
@@ -153,7 +158,8 @@ impl Inbox {
             Ok(Some(header)) => HEADER + header.len,
             _ => HEADER,
         };
-        if self.begin > 0 && self.begin + whole > self.buffer.len() {
+        let no_room = self.end == self.buffer.len() || self.begin + whole > self.buffer.len();
+        if self.begin > 0 && no_room {
             self.buffer.copy_within(self.begin..self.end, 0);
             self.lossy = self.lossy.saturating_sub(self.begin);
             (self.begin, self.end) = (0, there);
