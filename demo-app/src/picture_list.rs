@@ -142,10 +142,10 @@ impl PictureList {
 
     /// What is between the same beginning and the same end.
     fn change_to(&self, order: &[u32]) -> Change {
-        let old_len = self.imp().len.get();
-        let new_len = order.len() as u32;
-        let old = |place: u32| self.id(place);
-        let new = |place: u32| order.get(place as usize).copied();
+        let (old_len, new_len) = (self.imp().len.get(), order.len() as u32);
+        let held = self.imp().order.borrow();
+        let old = |place: u32| held.as_ref().map_or(place, |held| held[place as usize]);
+        let new = |place: u32| order[place as usize];
         let shorter = old_len.min(new_len);
         let from = (0..shorter).find(|place| old(*place) != new(*place)).unwrap_or(shorter);
         let same_end = (1..=shorter - from)

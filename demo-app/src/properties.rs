@@ -1,19 +1,16 @@
-//! What there is to know about a file: what its inode says, and what a worker finds in it.
+//! What there is to know about a file without looking into it.
 
 use adw::prelude::*;
 use gtk4::{gio, glib};
 use std::path::Path;
-use tine::Template;
 
 use crate::window::Window;
 
 /// Shows it.
-pub fn show(window: &Window, template: &Template, path: &Path) {
+pub fn show(window: &Window, path: &Path) {
     let file = adw::PreferencesGroup::builder().title("File").build();
-    let picture = adw::PreferencesGroup::builder().title("Picture").visible(false).build();
     let page = adw::PreferencesPage::new();
     page.add(&file);
-    page.add(&picture);
     let dialog = adw::PreferencesWindow::builder()
         .title("Properties")
         .transient_for(window)
@@ -28,7 +25,6 @@ pub fn show(window: &Window, template: &Template, path: &Path) {
     let folder = path.parent().unwrap_or(path).to_string_lossy();
     add(&file, "Folder", &folder);
     add_inode(&file, path);
-    let _ = (template, picture);
 }
 
 /// What the inode says; a slow disk holds nothing up.

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tine::Template;
+use tine::{Posture, Template};
 
 use crate::memory::private_kib;
 use crate::window::Window;
@@ -22,6 +22,7 @@ struct Page {
     group: adw::PreferencesGroup,
     about_template: adw::ActionRow,
     about_all: adw::ActionRow,
+    about_sandbox: adw::ActionRow,
     rows: RefCell<HashMap<u32, adw::ActionRow>>,
     /// When it was last looked, and how many answers there were.
     before: RefCell<(Instant, u64)>,
@@ -31,6 +32,7 @@ struct Page {
 pub fn show(window: &Window, template: &Template) {
     let about_template = adw::ActionRow::builder().title("Template").build();
     let about_all = adw::ActionRow::builder().title("All Workers").build();
+    let about_sandbox = adw::ActionRow::builder().title("Sandbox").build();
     let first = adw::PreferencesGroup::builder()
         .description(
             "Workers are forked from a template that never saw the toolkit. Each decodes pictures, and \
@@ -39,6 +41,7 @@ pub fn show(window: &Window, template: &Template) {
         .build();
     first.add(&about_template);
     first.add(&about_all);
+    first.add(&about_sandbox);
     let group = adw::PreferencesGroup::builder().title("Workers").build();
     let page = adw::PreferencesPage::new();
     page.add(&first);
@@ -57,6 +60,7 @@ pub fn show(window: &Window, template: &Template) {
         group,
         about_template,
         about_all,
+        about_sandbox,
         rows: RefCell::default(),
         before: RefCell::new((Instant::now(), 0)),
     });
@@ -117,6 +121,8 @@ impl Page {
             crew.crashed(),
             size(memory.iter().sum()),
         ));
+        let posture = crew.posture().map_or("told by the first worker".into(), describe);
+        self.about_sandbox.set_subtitle(&posture);
     }
 
     fn tell_workers(self: &Rc<Self>, pids: &[u32], memory: &[u64]) {
@@ -148,6 +154,12 @@ impl Page {
         self.group.add(&row);
         row
     }
+}
+
+/// What of the sandbox holds, and what does not.
+fn describe(posture: &Posture) -> String {
+    let rungs: Vec<_> = posture.rungs().map(|(rung, hold, _)| format!("{rung}: {hold}")).collect();
+    rungs.join(" · ")
 }
 
 fn size(kib: u64) -> String {

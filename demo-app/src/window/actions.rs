@@ -166,7 +166,7 @@ impl Window {
     fn show_properties(&self) {
         let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
         if let Some(id) = chosen.iter().next() {
-            crate::properties::show(self, &self.shared().template, &gallery.path(id));
+            crate::properties::show(self, &gallery.path(id));
         }
     }
 }
