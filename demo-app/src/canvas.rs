@@ -76,7 +76,7 @@ impl Canvas {
         self.fit_anew();
     }
 
-    /// The picture turns out to be of this size. It stays where it is.
+    /// The picture turns out to be of this size: fitted into the area, if it was thought to be another.
     pub fn correct_original(&self, original: Size) {
         let size = (original.width, original.height);
         if self.imp().original.replace(size) != size {
@@ -92,11 +92,6 @@ impl Canvas {
         levels.sort_by_key(gdk::Texture::width);
         drop(levels);
         self.queue_draw();
-    }
-
-    /// Whether there is anything to see.
-    pub fn has_pixels(&self) -> bool {
-        !self.imp().levels.borrow().is_empty()
     }
 
     /// Whether there are less pixels than the screen could show at this scale.
