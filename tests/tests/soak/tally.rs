@@ -9,7 +9,7 @@ use tine_tests::{descriptors, processes};
 
 /// How often each job was settled, and how.
 pub struct Tally {
-    settled: Vec<u32>,
+    settled: Vec<u8>,
     how: BTreeMap<String, u32>,
     /// When a job was answered last, and the longest time without while some waited.
     answered: Instant,
@@ -39,7 +39,7 @@ impl Tally {
     }
 
     pub fn settled<T>(&mut self, job: usize, result: &tine::Result<T>) {
-        self.settled[job] += 1;
+        self.settled[job] = self.settled[job].saturating_add(1);
         let how = match result {
             Ok(_) => {
                 self.worst = self.worst.max(self.answered.elapsed());
