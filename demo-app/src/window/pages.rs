@@ -80,11 +80,7 @@ impl Window {
         imp.open.set_visible(!in_picture);
         imp.filter_button.set_visible(!in_picture);
         imp.picture_buttons.set_visible(in_picture);
-        if in_picture {
-            imp.filter_bar.set_visible(false);
-        } else {
-            imp.filter_bar.set_visible(true);
-        }
+        imp.filter_bar.set_visible(!in_picture);
         self.update_title();
         self.update_actions();
     }
