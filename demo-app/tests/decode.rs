@@ -106,7 +106,7 @@ fn all_formats_and_orientations_are_shown_upright_and_fitted() {
         }
         seen += 1;
     }
-    assert!(seen >= 34, "only {seen} pictures");
+    assert!(seen >= 45, "only {seen} pictures");
 }
 
 #[test]
@@ -115,6 +115,15 @@ fn orientation_is_told() {
         let suffix = format!("orientation-{orientation}.jpg");
         let (name, _) = PICTURES.expected("ok").find(|(name, _)| name.ends_with(&suffix)).unwrap();
         assert_eq!(PICTURES.decode(name, TILE).unwrap().orientation, orientation);
+    }
+}
+
+#[test]
+fn animations_are_told_and_show_their_first_frame() {
+    for (name, file) in PICTURES.expected("ok") {
+        let picture = PICTURES.decode(name, TILE).unwrap();
+        assert_eq!(picture.animated, name.contains("animated"), "{name}");
+        assert_alike(&shown_corners(&picture), &corners(file), name);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Flow 2, the worker's side: a file becomes pixels that fit the wanted size.
 //!
 //! The steps: look at the content, never at the name; check what the header claims before anything
-//! is allocated for it; decode, scaled where the format can (JPEG); bring to the tile's pixel
-//! format; reduce; turn as EXIF says.
+//! is allocated for it; decode, scaled where the format can (JPEG, SVG); bring to the tile's pixel
+//! format and to sRGB; reduce; turn as EXIF says.
 //!
 //! A file that ends too early is an error, for a grey or torn tile would look like the picture. The
 //! one exception: a JPEG of which only the end mark, or no more than the last few rows, are missing.
@@ -14,8 +14,9 @@ use std::io::{BufRead, BufReader};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use super::format::Format;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, jpeg, scale};
+use super::{DecodeError, Pixels, colour, jpeg, jxl, scale, svg};
 use crate::protocol::Size;
 
 /// The largest picture, in pixels, that a worker takes on: 16,384 squared, more than the cameras
@@ -45,6 +46,8 @@ pub(super) struct Decoded {
     /// Before any reduction, as stored in the file.
     pub(super) stored: Size,
     pub(super) orientation: Orientation,
+    /// The ICC profile of its colours; sRGB without.
+    pub(super) profile: Option<Vec<u8>>,
 }
 
 /// Decodes the picture in `file`, from its current position, to fit into `want` without being
@@ -67,12 +70,15 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
     if head.is_empty() {
         return Err(DecodeError::Empty);
     }
-    let format = image::guess_format(head).map_err(|_| DecodeError::NotAPicture)?;
+    let format = Format::of(head).ok_or(DecodeError::NotAPicture)?;
+    let animated = format.is_animated(head);
     let decoded = match format {
-        ImageFormat::Jpeg => jpeg::decode(reader, want)?,
-        format => decode_whole(reader, format)?,
+        Format::Jpeg => jpeg::decode(reader, want)?,
+        Format::Svg => svg::decode(reader, want)?,
+        Format::JpegXl => jxl::decode(reader)?,
+        Format::Other(other) => decode_whole(reader, other, format.name())?,
     };
-    Ok(finish(decoded, want))
+    Ok(Picture { animated, ..finish(decoded, want) })
 }
 
 /// Whether a picture turned by `orientation` lies on its side.
@@ -94,8 +100,11 @@ pub(super) fn check_size(
 }
 
 /// All formats that can only be decoded at their own size.
-fn decode_whole(reader: BufReader<File>, format: ImageFormat) -> Result<Decoded, DecodeError> {
-    let name = name(format);
+fn decode_whole(
+    reader: BufReader<File>,
+    format: ImageFormat,
+    name: &'static str,
+) -> Result<Decoded, DecodeError> {
     let reader = Watched::new(reader);
     let ended = reader.ended();
     let explain = |error| explain(error, name, &ended);
@@ -111,36 +120,35 @@ fn decode_whole(reader: BufReader<File>, format: ImageFormat) -> Result<Decoded,
     }
     // Damaged EXIF data is no reason to withhold the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let profile = decoder.icc_profile().ok().flatten();
     let image = DynamicImage::from_decoder(decoder).map_err(explain)?;
-    Ok(Decoded { image, stored, orientation })
+    Ok(Decoded { image, stored, orientation, profile })
 }
 
 fn finish(decoded: Decoded, want: Size) -> Picture {
-    let Decoded { image, stored, orientation } = decoded;
+    let Decoded { image, stored, orientation, profile } = decoded;
     let sideways = is_sideways(orientation);
     let turned = |size: Size| if sideways { size.transposed() } else { size };
     let fitted = stored.fit_into(turned(want));
-    let mut image = scale::to_size(scale::to_tile_format(image), fitted);
+    let linear = colour::is_linear(&image);
+    let image = if linear { colour::from_linear(image) } else { image };
+    let mut image = match profile.filter(|_| !linear) {
+        // Opaque: there are fewer pixels when it is reduced.
+        Some(profile) if !image.color().has_alpha() => {
+            colour::to_srgb(scale::to_size(scale::to_tile_format(image), fitted), &profile)
+        }
+        Some(profile) => {
+            let image = colour::to_srgb(image.into_rgba8().into(), &profile);
+            scale::to_size(scale::to_tile_format(image), fitted)
+        }
+        None => scale::to_size(scale::to_tile_format(image), fitted),
+    };
     image.apply_orientation(orientation);
     Picture {
         pixels: Pixels::from_image(image),
         original: turned(stored),
         orientation: orientation.to_exif(),
         animated: false,
-    }
-}
-
-fn name(format: ImageFormat) -> &'static str {
-    match format {
-        ImageFormat::Png => "PNG",
-        ImageFormat::Gif => "GIF",
-        ImageFormat::WebP => "WebP",
-        ImageFormat::Tiff => "TIFF",
-        ImageFormat::Bmp => "BMP",
-        ImageFormat::Ico => "icon",
-        ImageFormat::Pnm => "PNM",
-        ImageFormat::Qoi => "QOI",
-        _ => "picture",
     }
 }
 

@@ -19,6 +19,7 @@ use crate::protocol::Size;
 
 const FORMAT: &str = "JPEG";
 const EXIF: Marker = Marker::APP(1);
+const PROFILE: Marker = Marker::APP(2);
 const ADOBE: Marker = Marker::APP(14);
 /// Two rows of the largest blocks: libjpeg decodes one row of blocks ahead of the rows it gives.
 const LAST_ROWS: usize = 2 * 16;
@@ -40,10 +41,13 @@ pub(super) fn decode(reader: impl BufRead, want: Size) -> Result<Decoded, Decode
 
 fn decode_or_unwind<R: BufRead>(reader: Watched<R>, want: Size) -> Result<Decoded, DecodeError> {
     let ended = reader.ended();
-    let mut jpeg =
-        Decompress::builder().with_markers(&[EXIF, ADOBE]).from_reader(reader).map_err(failed)?;
+    let mut jpeg = Decompress::builder()
+        .with_markers(&[EXIF, PROFILE, ADOBE])
+        .from_reader(reader)
+        .map_err(failed)?;
     let stored = check_size(jpeg.width() as u64, jpeg.height() as u64, FORMAT)?;
     let orientation = orientation(&jpeg);
+    let profile = profile(&jpeg);
     let want = if is_sideways(orientation) { want.transposed() } else { want };
     jpeg.scale(eighths(stored, stored.fit_into(want)));
 
@@ -56,7 +60,7 @@ fn decode_or_unwind<R: BufRead>(reader: Watched<R>, want: Size) -> Result<Decode
     let rgb = if is_cmyk { cmyk_to_rgb(&bytes, is_adobe) } else { bytes };
     let image = RgbImage::from_raw(width, height, rgb)
         .ok_or_else(|| DecodeError::Corrupt(FORMAT, "rows are missing".into()))?;
-    Ok(Decoded { image: DynamicImage::ImageRgb8(image), stored, orientation })
+    Ok(Decoded { image: DynamicImage::ImageRgb8(image), stored, orientation, profile })
 }
 
 /// Reads all rows. Where the file ends too early libjpeg makes up the rest in grey; that is refused
@@ -95,6 +99,20 @@ fn orientation<R>(jpeg: &Decompress<R>) -> Orientation {
         .filter(|found| found.marker == EXIF)
         .find_map(|found| Orientation::from_exif_chunk(found.data.strip_prefix(b"Exif\0\0")?))
         .unwrap_or(Orientation::NoTransforms)
+}
+
+/// The ICC profile, which comes in pieces that are numbered from 1.
+fn profile<R>(jpeg: &Decompress<R>) -> Option<Vec<u8>> {
+    let pieces = jpeg.markers().filter(|found| found.marker == PROFILE);
+    let mut pieces: Vec<(u8, &[u8])> = pieces
+        .filter_map(|found| match found.data.strip_prefix(b"ICC_PROFILE\0")? {
+            [number, _count, piece @ ..] => Some((*number, piece)),
+            _ => None,
+        })
+        .collect();
+    pieces.sort_by_key(|piece| piece.0);
+    let profile: Vec<u8> = pieces.into_iter().flat_map(|piece| piece.1).copied().collect();
+    (!profile.is_empty()).then_some(profile)
 }
 
 /// Adobe's programs store the inks inverted, and mark the file as theirs.

@@ -8,16 +8,21 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tine::{Rung, Sandbox};
 
 use crate::protocol::{self, Answer, Failure, Outcome, Request, Size};
 
+mod colour;
 mod decode;
 mod error;
+mod format;
 mod jpeg;
+mod jxl;
 mod pixels;
 mod scale;
+mod svg;
 mod thumbnail;
 mod watched;
 
@@ -32,7 +37,7 @@ pub use pixels::Pixels;
 /// clock limits each one. Few descriptors would do, but the kernel lets a process send some only while
 /// the user's processes have no more than this many on their way (unix(7), `ETOOMANYREFS`).
 pub fn sandbox() -> Sandbox {
-    Sandbox::decoder().memory(2 << 30).file_size(1 << 30).descriptors(256).without(Rung::Cpu)
+    Sandbox::decoder().memory(2 << 30).file_size(1 << 30).descriptors(1024).without(Rung::Cpu)
 }
 
 tine::entry!(
@@ -65,7 +70,13 @@ pub fn serve(socket: &UnixStream) -> io::Result<()> {
 /// What became of one request, with the memories of the picture and of its thumbnail.
 fn work(request: &Request, file: File) -> Result<(Outcome, Vec<OwnedFd>), Failure> {
     let square = Size::new(request.thumbnail, request.thumbnail);
-    let picture = decode(file, request.want.at_least(square)).map_err(|error| Failure {
+    let want = request.want.at_least(square);
+    // Many decoders panic over a hostile file. Nothing of theirs is used again.
+    let decoded = catch_unwind(AssertUnwindSafe(|| decode(file, want))).map_err(|_| Failure {
+        reason: "damaged in a way that its decoder did not expect".into(),
+        lasting: true,
+    })?;
+    let picture = decoded.map_err(|error| Failure {
         reason: error.to_string(),
         lasting: !matches!(error, DecodeError::Io(_)),
     })?;

@@ -40,9 +40,17 @@ fn damaged(dir: &Path, random: &mut Random, manifest: &mut Manifest) -> io::Resu
         ("truncated.gif", Kind::Gif),
         ("truncated.bmp", Kind::Bmp),
         ("truncated.tiff", Kind::Tiff),
+        ("truncated.tga", Kind::Tga),
+        ("truncated.qoi", Kind::Qoi),
+        ("truncated.hdr", Kind::Hdr),
+        ("truncated.exr", Kind::Exr),
+        ("truncated.dds", Kind::Dds),
+        ("truncated.svg", Kind::Svg),
+        ("truncated.svgz", Kind::SvgCompressed),
+        ("truncated.jxl", Kind::JpegXl),
     ];
     for (name, kind) in truncated {
-        let bytes = kind.encode(&image)?;
+        let bytes = kind.encode(&kind.fitted(image.clone()))?;
         fs::write(dir.join(name), &bytes[..bytes.len() * 6 / 10])?;
         manifest.add(name, Expected::Broken("ends too early"));
     }

@@ -1,12 +1,19 @@
 //! One picture in each of the formats.
 
-use std::io::{self, Cursor};
+use std::io::{self, Cursor, Write};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use image::codecs::gif::{GifEncoder, Repeat};
 use image::codecs::webp::WebPEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
+use image::imageops::{self, FilterType};
+use image::{
+    Delay, DynamicImage, ExtendedColorType, Frame, ImageEncoder, ImageFormat, Rgb32FImage, RgbImage,
+};
 use mozjpeg::{ColorSpace, Compress, Marker};
 
 use crate::png;
+use crate::rare;
 use crate::scene::{self, CORNERS};
 
 /// How a picture is encoded.
@@ -28,17 +35,28 @@ pub(crate) enum Kind {
     WebPAlpha,
     WebPTurned(u16),
     Gif,
+    GifAnimated,
+    Apng,
+    PngWide,
+    JpegWide,
     Bmp,
     Tiff,
     Tiff16,
     Ico,
     Ppm,
     Qoi,
+    Tga,
+    Hdr,
+    Exr,
+    Dds,
+    Svg,
+    SvgCompressed,
+    JpegXl,
 }
 
 impl Kind {
     /// One of each, all orientations among them.
-    pub(crate) const ALL: [Self; 28] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::JpegBaseline,
         Self::JpegProgressive,
         Self::JpegGrey,
@@ -61,12 +79,23 @@ impl Kind {
         Self::WebPAlpha,
         Self::WebPTurned(8),
         Self::Gif,
+        Self::GifAnimated,
+        Self::Apng,
+        Self::PngWide,
+        Self::JpegWide,
         Self::Bmp,
         Self::Tiff,
         Self::Tiff16,
         Self::Ico,
         Self::Ppm,
         Self::Qoi,
+        Self::Tga,
+        Self::Hdr,
+        Self::Exr,
+        Self::Dds,
+        Self::Svg,
+        Self::SvgCompressed,
+        Self::JpegXl,
     ];
 
     /// The kind in a file's name, extension included.
@@ -87,12 +116,23 @@ impl Kind {
             Self::WebPAlpha => "alpha.webp".into(),
             Self::WebPTurned(orientation) => format!("orientation-{orientation}.webp"),
             Self::Gif => "palette.gif".into(),
+            Self::GifAnimated => "animated.gif".into(),
+            Self::Apng => "animated.png".into(),
+            Self::PngWide => "display-p3.png".into(),
+            Self::JpegWide => "display-p3.jpg".into(),
             Self::Bmp => "plain.bmp".into(),
             Self::Tiff => "plain.tiff".into(),
             Self::Tiff16 => "16-bit.tif".into(),
             Self::Ico => "icon.ico".into(),
             Self::Ppm => "plain.ppm".into(),
             Self::Qoi => "plain.qoi".into(),
+            Self::Tga => "plain.tga".into(),
+            Self::Hdr => "radiance.hdr".into(),
+            Self::Exr => "linear.exr".into(),
+            Self::Dds => "dxt1.dds".into(),
+            Self::Svg => "drawing.svg".into(),
+            Self::SvgCompressed => "drawing.svgz".into(),
+            Self::JpegXl => "lossless.jxl".into(),
         }
     }
 
@@ -111,9 +151,15 @@ impl Kind {
         })
     }
 
-    /// The largest side that the format can have.
-    pub(crate) fn largest_side(self) -> Option<u32> {
-        matches!(self, Self::Ico).then_some(256)
+    /// A picture that the format can hold: no icon is larger than 256, and DXT1 is made of blocks.
+    pub(crate) fn fitted(self, image: RgbImage) -> RgbImage {
+        let (width, height) = image.dimensions();
+        let (width, height) = match self {
+            Self::Ico => (256, 256),
+            Self::Dds => (width & !3, height & !3),
+            _ => return image,
+        };
+        imageops::resize(&image, width, height, FilterType::Nearest)
     }
 
     pub(crate) fn encode(self, image: &RgbImage) -> io::Result<Vec<u8>> {
@@ -146,6 +192,23 @@ impl Kind {
             Self::Ico => write(alpha(), ImageFormat::Ico),
             Self::Ppm => write(rgb(), ImageFormat::Pnm),
             Self::Qoi => write(rgb(), ImageFormat::Qoi),
+            Self::GifAnimated => gif_animated(image),
+            Self::Apng => png::animated(&[image.clone(), scene::negative(image)]),
+            Self::PngWide => {
+                let (wide, profile) = rare::in_p3(image)?;
+                png::with_profile(&wide, &profile)
+            }
+            Self::JpegWide => {
+                let (wide, profile) = rare::in_p3(image)?;
+                jpeg(&wide, Shape::Wide(profile), None)
+            }
+            Self::Tga => write(rgb(), ImageFormat::Tga),
+            Self::Hdr => write(linear(image), ImageFormat::Hdr),
+            Self::Exr => write(linear(image), ImageFormat::OpenExr),
+            Self::Dds => Ok(rare::dds(image)),
+            Self::Svg => Ok(rare::svg(image).into_bytes()),
+            Self::SvgCompressed => gzip(rare::svg(image).as_bytes()),
+            Self::JpegXl => rare::jpeg_xl(image),
         }
     }
 }
@@ -154,6 +217,8 @@ enum Shape {
     Baseline,
     Progressive,
     Grey,
+    /// With this ICC profile.
+    Wide(Vec<u8>),
 }
 
 fn jpeg(image: &RgbImage, shape: Shape, orientation: Option<u16>) -> io::Result<Vec<u8>> {
@@ -161,8 +226,8 @@ fn jpeg(image: &RgbImage, shape: Shape, orientation: Option<u16>) -> io::Result<
     jpeg.set_size(image.width() as usize, image.height() as usize);
     jpeg.set_quality(90.0);
     jpeg.set_fastest_defaults();
-    match shape {
-        Shape::Baseline => {}
+    match &shape {
+        Shape::Baseline | Shape::Wide(_) => {}
         Shape::Progressive => jpeg.set_progressive_mode(),
         Shape::Grey => jpeg.set_color_space(ColorSpace::JCS_GRAYSCALE),
     }
@@ -170,6 +235,11 @@ fn jpeg(image: &RgbImage, shape: Shape, orientation: Option<u16>) -> io::Result<
     if let Some(orientation) = orientation {
         let data = [b"Exif\0\0".as_slice(), &exif(orientation)].concat();
         jpeg.write_marker(Marker::APP(1), &data);
+    }
+    if let Shape::Wide(profile) = shape {
+        // One piece of one.
+        let data = [b"ICC_PROFILE\0\x01\x01".as_slice(), &profile].concat();
+        jpeg.write_marker(Marker::APP(2), &data);
     }
     jpeg.write_scanlines(image)?;
     jpeg.finish()
@@ -183,6 +253,37 @@ fn webp_turned(image: &RgbImage, orientation: u16) -> io::Result<Vec<u8>> {
     webp.write_image(&stored, stored.width(), stored.height(), ExtendedColorType::Rgb8)
         .map_err(io::Error::other)?;
     Ok(bytes)
+}
+
+/// Two frames for ever: the picture, and its negative.
+fn gif_animated(image: &RgbImage) -> io::Result<Vec<u8>> {
+    let mut file = Vec::new();
+    let mut gif = GifEncoder::new_with_speed(&mut file, 10);
+    gif.set_repeat(Repeat::Infinite).map_err(io::Error::other)?;
+    for frame in [image.clone(), scene::negative(image)] {
+        let rgba = DynamicImage::ImageRgb8(frame).into_rgba8();
+        let delay = Delay::from_numer_denom_ms(100, 1);
+        gif.encode_frame(Frame::from_parts(rgba, 0, 0, delay)).map_err(io::Error::other)?;
+    }
+    drop(gif);
+    Ok(file)
+}
+
+/// sRGB as the light that it stands for.
+fn linear(image: &RgbImage) -> DynamicImage {
+    let light = |value: &u8| match f32::from(*value) / 255.0 {
+        value if value <= 0.040_45 => value / 12.92,
+        value => ((value + 0.055) / 1.055).powf(2.4),
+    };
+    let light = image.iter().map(light).collect();
+    let image = Rgb32FImage::from_raw(image.width(), image.height(), light);
+    DynamicImage::ImageRgb32F(image.expect("as many values as before"))
+}
+
+fn gzip(octets: &[u8]) -> io::Result<Vec<u8>> {
+    let mut file = GzEncoder::new(Vec::new(), Compression::fast());
+    file.write_all(octets)?;
+    file.finish()
 }
 
 fn write(image: DynamicImage, format: ImageFormat) -> io::Result<Vec<u8>> {

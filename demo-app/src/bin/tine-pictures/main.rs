@@ -16,6 +16,7 @@ mod encode;
 mod links;
 mod manifest;
 mod png;
+mod rare;
 mod scene;
 mod sound;
 

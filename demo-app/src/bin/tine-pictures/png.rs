@@ -66,12 +66,51 @@ pub(crate) fn palette(image: &RgbImage) -> io::Result<Vec<u8>> {
 
 /// A picture with EXIF data, `tiff` beginning with its byte order.
 pub(crate) fn with_exif(image: &RgbImage, tiff: &[u8]) -> io::Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    for row in image.rows() {
-        lines.push(0);
-        lines.extend(row.flat_map(|pixel| pixel.0));
+    let header = header(image.width(), image.height(), 8, RGB, false);
+    file(header, Some((b"eXIf", tiff)), &lines(image))
+}
+
+/// A picture whose colours are in the space of this ICC profile.
+pub(crate) fn with_profile(image: &RgbImage, profile: &[u8]) -> io::Result<Vec<u8>> {
+    let chunk = [b"profile\0\0".as_slice(), &compressed(profile)?].concat();
+    let header = header(image.width(), image.height(), 8, RGB, false);
+    file(header, Some((b"iCCP", &chunk)), &lines(image))
+}
+
+/// An animation for ever, of frames of one size, a tenth of a second each.
+pub(crate) fn animated(frames: &[RgbImage]) -> io::Result<Vec<u8>> {
+    let mut png = Vec::from(SIGNATURE);
+    let (width, height) = frames.first().map_or((0, 0), RgbImage::dimensions);
+    chunk(&mut png, b"IHDR", &header(width, height, 8, RGB, false));
+    chunk(&mut png, b"acTL", &[(frames.len() as u32).to_be_bytes(), [0; 4]].concat());
+    let mut sequence = 0_u32;
+    for (number, frame) in frames.iter().enumerate() {
+        let place = [sequence, width, height, 0, 0].map(u32::to_be_bytes).concat();
+        // A tenth of a second; nothing is disposed of, nothing blended.
+        chunk(&mut png, b"fcTL", &[&place[..], &[0, 1, 0, 10, 0, 0]].concat());
+        sequence += 1;
+        let pixels = compressed(&lines(frame))?;
+        if number == 0 {
+            chunk(&mut png, b"IDAT", &pixels);
+        } else {
+            chunk(&mut png, b"fdAT", &[&sequence.to_be_bytes()[..], &pixels].concat());
+            sequence += 1;
+        }
     }
-    file(header(image.width(), image.height(), 8, RGB, false), Some((b"eXIf", tiff)), &lines)
+    chunk(&mut png, b"IEND", &[]);
+    Ok(png)
+}
+
+/// Rows without a filter.
+fn lines(image: &RgbImage) -> Vec<u8> {
+    let rows = image.rows();
+    rows.flat_map(|row| [0].into_iter().chain(row.flat_map(|pixel| pixel.0))).collect()
+}
+
+fn compressed(octets: &[u8]) -> io::Result<Vec<u8>> {
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+    zlib.write_all(octets)?;
+    zlib.finish()
 }
 
 /// A file of 65 octets that claims to have `width` × `height` pixels: of one bit, or of 64.
@@ -86,14 +125,12 @@ fn header(width: u32, height: u32, depth: u8, colour: u8, interlaced: bool) -> V
 }
 
 fn file(header: Vec<u8>, extra: Option<(&[u8; 4], &[u8])>, lines: &[u8]) -> io::Result<Vec<u8>> {
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
-    zlib.write_all(lines)?;
     let mut png = Vec::from(SIGNATURE);
     chunk(&mut png, b"IHDR", &header);
     if let Some((name, data)) = extra {
         chunk(&mut png, name, data);
     }
-    chunk(&mut png, b"IDAT", &zlib.finish()?);
+    chunk(&mut png, b"IDAT", &compressed(lines)?);
     chunk(&mut png, b"IEND", &[]);
     Ok(png)
 }

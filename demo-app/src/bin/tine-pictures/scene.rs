@@ -50,6 +50,13 @@ pub(crate) fn paint(random: &mut Random) -> RgbImage {
     })
 }
 
+/// The same in the opposite colours.
+pub(crate) fn negative(image: &RgbImage) -> RgbImage {
+    let mut negative = image.clone();
+    negative.iter_mut().for_each(|value| *value = 255 - *value);
+    negative
+}
+
 /// The same with a round hole: colours stay below it, as editors leave them.
 pub(crate) fn with_hole(image: &RgbImage) -> RgbaImage {
     let (width, height) = image.dimensions();

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::{fs, io};
 
-use image::imageops::{self, FilterType};
-
 use crate::encode::Kind;
 use crate::manifest::Manifest;
 use crate::scene::{self, CORNERS, Random};
@@ -47,10 +45,7 @@ fn one(
     random: &mut Random,
     manifest: &mut Manifest,
 ) -> io::Result<()> {
-    let mut image = scene::paint(random);
-    if let Some(side) = kind.largest_side() {
-        image = imageops::resize(&image, side, side, FilterType::Nearest);
-    }
+    let image = kind.fitted(scene::paint(random));
     fs::write(dir.join(name), kind.encode(&image)?)?;
     manifest.shown(name, image.dimensions(), kind.corners());
     Ok(())
