@@ -12,7 +12,7 @@ export DIR SHOT REPORT TARGET
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz soak
+.PHONY: help demo test lint bench fuzz soak flatpak
 
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -43,6 +43,19 @@ bench: ## run the benchmarks, or BENCH=name
 	@tools/packages bench || echo 'Peers that are missing are left out.'
 	@tools/rust
 	$(CARGO) bench --workspace --bench '$(or $(BENCH),*)'
+
+flatpak: ## build the viewer as a flatpak and run it; without a display, test it
+	@tools/packages build headless flatpak
+	@tools/rust
+	@$(MAKE) --no-print-directory -C demo-app/data check
+	@flatpak/build $(TARGET)/flatpak
+ifeq ($(DISPLAY)$(WAYLAND_DISPLAY),)
+	$(CARGO) build --package tine-viewer --bin tine-pictures
+	@flatpak/test $(TARGET)/flatpak $(TARGET)/debug/tine-pictures
+else
+	@set -- $$(flatpak/build --settings $(TARGET)/flatpak); scope=$$1; shift; \
+		env "$$@" flatpak run "$$scope" io.github.tine.Viewer "$${DIR:-$$(xdg-user-dir PICTURES)}"
+endif
 
 # What libFuzzer's runtime counts with; no sanitizer, as the code is safe Rust. Stable compilers have it.
 COUNTED := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
