@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::Read as _;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tine::pool::{Builder, Job};
@@ -21,6 +22,8 @@ pub enum Task {
     Hold(Fd),
     /// Wait until the job is cancelled.
     UntilCancelled,
+    /// Work for so long, by the clock.
+    Spin(Duration),
     /// Answer with an error.
     Fail,
     /// Panic.
@@ -83,6 +86,12 @@ fn perform(task: Task, caller: &mut Caller<'_>) -> Result<Done, String> {
 
 fn simple(task: Task) -> Result<Done, String> {
     match task {
+        Task::Spin(time) => {
+            let begun = Instant::now();
+            while begun.elapsed() < time {
+                std::hint::spin_loop();
+            }
+        }
         Task::Fail => return Err("as it was told".into()),
         Task::Panic => panic!("as it was told"),
         Task::Die(signal) => native::raise(signal),
