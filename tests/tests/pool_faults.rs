@@ -68,7 +68,9 @@ fn one_that_dies_takes_one_job_along(template: &Template) {
     (0..6).for_each(|number| drop(heard.of(number, jobs.submit(Task::Answer))));
     let error = failure(&dying);
     assert_eq!(error.kind(), ErrorKind::NoProcess);
-    assert!(exit_of(&error).contains("was killed by SIGSEGV"), "{error}");
+    let exit = exit_of(&error);
+    assert!(exit.contains("was killed by SIGSEGV"), "{exit}");
+    assert!(exit.contains(&format!("worker {} ", dying.worker().expect("it had one"))), "{exit}");
     heard.wait_for(6);
     assert_eq!(heard.order(), [0, 1, 2, 3, 4, 5]);
     let report = jobs.report();

@@ -69,8 +69,7 @@ fn kept_when_there_is_nothing_to_do(template: &Template) {
     let workers = jobs.report().workers;
     let idle_one = workers.iter().find(|worker| worker.state == WorkerState::Idle);
     let pid = idle_one.and_then(|worker| worker.pid).expect("it is there");
-    let pid = rustix::process::Pid::from_raw(pid as i32).expect("a process id");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("ours");
+    jobs.kill(pid, libc::SIGKILL).expect("ours");
     eventually("its death", || (left(&jobs, Leave::Died) == 1).then_some(()));
     eventually("two that wait", || (idle(&jobs) == 2).then_some(()));
 }

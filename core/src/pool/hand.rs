@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::job::{Stage, Work};
+use super::job::Work;
 use super::report::{Failure, Leave};
 use super::worker::Worker;
 use crate::rpc;
@@ -39,7 +39,7 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
     pub fn take(self: &Rc<Self>, work: &Rc<Work<Req, Rep>>) {
         let (Some(client), Some(request)) = (self.client(), work.request()) else { return };
         let number = self.given.replace(self.given.get() + 1);
-        work.set_stage(Stage::Running(Rc::downgrade(self)));
+        work.given_to(self, client.pid());
         let hand = Hand { number, work: Rc::clone(work), call: None, timer: None, begun: false };
         self.hand.borrow_mut().push_back(hand);
         let worker = Rc::clone(self);

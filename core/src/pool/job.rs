@@ -44,6 +44,8 @@ pub(super) struct Work<Req, Rep> {
     stage: RefCell<Stage<Req, Rep>>,
     deadline: Cell<Option<Duration>>,
     idempotent: Cell<bool>,
+    /// The worker that was given it last.
+    pid: Cell<Option<u32>>,
     /// Workers that ended with it in hand, and those of them that it may have killed.
     tries: Cell<u32>,
     kills: Cell<u32>,
@@ -64,6 +66,7 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Job<Req, Rep> {
             stage: RefCell::new(Stage::Waiting),
             deadline: Cell::new(pool.options.deadline),
             idempotent: Cell::new(false),
+            pid: Cell::new(None),
             tries: Cell::new(0),
             kills: Cell::new(0),
             done: crate::queue().completion(),
@@ -131,6 +134,11 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Job<Req, Rep> {
         self.work.is_settled()
     }
 
+    /// The process id of the worker that has it in hand, or had it last.
+    pub fn worker(&self) -> Option<u32> {
+        self.work.pid.get()
+    }
+
     pub(super) fn work(&self) -> &Rc<Work<Req, Rep>> {
         &self.work
     }
@@ -155,6 +163,11 @@ impl<Req, Rep> Work<Req, Rep> {
 
     pub fn set_stage(&self, stage: Stage<Req, Rep>) {
         drop(self.stage.replace(stage));
+    }
+
+    pub fn given_to(&self, worker: &Rc<Worker<Req, Rep>>, pid: Option<u32>) {
+        self.pid.set(pid);
+        self.set_stage(Stage::Running(Rc::downgrade(worker)));
     }
 
     pub fn time(&self) -> Option<Duration> {

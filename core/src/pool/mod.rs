@@ -42,7 +42,7 @@ pub use job::Job;
 pub use memory::Memory;
 pub use report::{Failure, Leave, Report, WorkerReport, WorkerState};
 
-use crate::Template;
+use crate::{Result, Template};
 use builder::Plan;
 use shared::Shared;
 
@@ -108,6 +108,15 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Pool<Req, Rep> {
     /// Tells what was done, is done and is still to be done, and looks at the memory of every worker.
     pub fn report(&self) -> Report {
         self.shared.report()
+    }
+
+    /// Sends a signal (signal(7)) to a worker of this pool; killed, it is as one that died.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoProcess`](crate::ErrorKind::NoProcess): no worker of this pool has that process id; and
+    /// those of [`Running::kill`](crate::Running::kill).
+    pub fn kill(&self, pid: u32, signal: i32) -> Result<()> {
+        self.shared.kill(pid, signal)
     }
 
     /// Takes the requests that were set aside because too many workers died of them, the oldest first; the

@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 use super::report::{Failure, Leave, WorkerState};
 use super::shared::{Phase, Shared};
 use super::worker::Worker;
-use crate::Error;
+use crate::rpc::Client;
+use crate::{Error, ErrorKind, Result};
 
 /// After so many workers in a row that were never ready, the jobs that wait are told; after so many that
 /// answered nothing, none is started before there is work.
@@ -60,6 +61,19 @@ impl<Req: 'static, Rep: 'static> Shared<Req, Rep> {
         let serves = |worker: &Rc<Worker<Req, Rep>>| worker.stays() && worker.is_ready();
         if self.failures.get() >= FAILURES_MAX && !self.workers.borrow().values().any(serves) {
             self.fail_all(error);
+        }
+    }
+
+    pub fn kill(&self, pid: u32, signal: i32) -> Result<()> {
+        let is = |client: &Rc<Client<Req, Rep>>| client.pid() == Some(pid);
+        let workers = self.workers.borrow();
+        let mut clients = workers.values().filter_map(|worker| worker.client());
+        match clients.find(is) {
+            Some(client) => client.kill(signal),
+            None => {
+                let message = format!("no worker of the pool is process {pid}");
+                Err(Error::new(ErrorKind::NoProcess, message))
+            }
         }
     }
 
