@@ -187,11 +187,7 @@ impl Compositor {
                 Heard::Wallpaper(pixels) => self.show_wallpaper(pixels),
                 Heard::Screenshot(written) => self.screenshot_done(written),
                 Heard::ClientStarted(started) => self.client_started(started),
-                Heard::ClientEnded(exit) => {
-                    tell(&format!("client: {exit}"));
-                    self.exit_code = code_of(&exit);
-                    self.end();
-                }
+                Heard::ClientEnded(exit) => self.client_ended(&exit),
                 Heard::TakeScreenshot => self.take_screenshot(),
                 Heard::End => {
                     self.take_screenshot();
@@ -209,9 +205,19 @@ impl Compositor {
             }
             Err(error) => {
                 tell(&format!("no client: {error}"));
+                self.client = None;
                 self.exit_code = NOT_STARTED;
                 self.end();
             }
+        }
+    }
+
+    /// The process that could not become the client ends too, and is none.
+    fn client_ended(&mut self, exit: &Exit) {
+        if self.client.take().is_some() {
+            tell(&format!("client: {exit}"));
+            self.exit_code = code_of(exit);
+            self.end();
         }
     }
 
