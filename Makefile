@@ -12,7 +12,7 @@ export DIR SHOT REPORT TARGET
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz soak flatpak
+.PHONY: help demo test driven lint bench fuzz soak flatpak
 
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
@@ -31,6 +31,11 @@ test: ## run all tests; no display is needed
 	@tools/packages build headless test
 	@tools/rust
 	$(CARGO) test --workspace
+
+driven: ## press keys and click in the viewer, on a display of its own
+	@tools/packages build headless test
+	@tools/rust
+	$(CARGO) test --package tine-viewer --test driven
 
 lint: ## check format and run clippy
 	@tools/packages build
