@@ -1,22 +1,11 @@
 //! The example runs, and counts right.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+// tine-tests depends on this package, and so cannot be a dependency of it that is published.
+#[path = "../../../tests/src/examples.rs"]
+mod examples;
 
-/// Where cargo puts an example of this package, beside its tests.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("/proc");
-    let target = test.parent().and_then(|deps| deps.parent()).expect("target/debug/deps");
-    target.join("examples").join(name)
-}
-
-/// Runs it to its end, and gives what it printed.
-fn run(program: &mut Command) -> String {
-    let output = program.stdin(Stdio::null()).output().expect("it is built with the tests");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {errors}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
+use examples::{example, run};
+use std::process::Command;
 
 #[test]
 fn count() {
