@@ -16,7 +16,7 @@ mod view;
 use gtk4::glib;
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -52,6 +52,7 @@ mod imp {
         pub signals: RefCell<Option<Signals>>,
         /// Ends the word that is being typed.
         pub word_ends: RefCell<Option<glib::SourceId>>,
+        pub(super) search: Cell<super::typed::Search>,
     }
 
     impl Default for Grid {
@@ -67,6 +68,7 @@ mod imp {
                 gallery: RefCell::default(),
                 signals: RefCell::default(),
                 word_ends: RefCell::default(),
+                search: Cell::default(),
             }
         }
     }
@@ -129,6 +131,7 @@ impl Grid {
     /// Shows what is in `gallery`, instead of what was shown before.
     pub fn set_gallery(&self, gallery: &Gallery) {
         self.imp().gallery.replace(Some(gallery.clone()));
+        self.forget_search();
         self.imp().signals.replace(Some(self.listen(gallery)));
         self.imp().view.set_model(Some(&Selection::new(&gallery.list())));
     }

@@ -7,6 +7,15 @@ use std::time::Duration;
 /// A pause of this length ends what is typed.
 const PAUSE: Duration = Duration::from_millis(1500);
 
+/// The latest search for what is typed, which a thread makes.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Search {
+    number: u32,
+    under_way: bool,
+    /// Enter was pressed meanwhile: it is meant for what is found.
+    enters: bool,
+}
+
 impl Grid {
     pub(super) fn follow_typing(&self) {
         let keys = gtk4::EventControllerKey::new();
@@ -17,12 +26,19 @@ impl Grid {
             glib::Propagation::Proceed,
             move |_, key, _, state| this.key_pressed(key, state)
         ));
+        // Before the tile that has the keyboard, which Enter would open.
+        keys.set_propagation_phase(gtk4::PropagationPhase::Capture);
         self.add_controller(keys);
     }
 
     fn key_pressed(&self, key: gdk::Key, state: gdk::ModifierType) -> glib::Propagation {
         use gdk::ModifierType as Modifier;
         let with_others = Modifier::CONTROL_MASK | Modifier::ALT_MASK | Modifier::SUPER_MASK;
+        let search = self.imp().search.get();
+        if search.under_way && matches!(key, gdk::Key::Return | gdk::Key::KP_Enter) {
+            self.imp().search.set(Search { enters: true, ..search });
+            return glib::Propagation::Stop;
+        }
         let typed = self.imp().typed.label();
         match key.to_unicode().filter(|character| !character.is_control()) {
             // Space selects, unless it is in the middle of a name.
@@ -52,12 +68,34 @@ impl Grid {
         let Some(gallery) = self.gallery() else { return };
         // One more letter may leave it where it is, the first one goes on.
         let cursor = self.cursor().map_or(0, |place| place + u32::from(word.chars().count() == 1));
+        self.forget_search();
+        let search = Search { under_way: true, ..self.imp().search.get() };
+        let number = search.number;
+        self.imp().search.set(search);
         let this = glib::SendWeakRef::from(self.downgrade());
         gallery.find(cursor, word, move |place| {
-            if let (Some(this), Some(place)) = (this.upgrade(), place) {
-                this.select(place);
-            }
+            this.upgrade().inspect(|this| this.found(number, place));
         });
+    }
+
+    /// Nothing of another folder's is looked for any more.
+    pub(super) fn forget_search(&self) {
+        let number = self.imp().search.get().number.wrapping_add(1);
+        self.imp().search.set(Search { number, ..Search::default() });
+    }
+
+    fn found(&self, number: u32, place: Option<u32>) {
+        let search = self.imp().search.get();
+        if search.number != number {
+            // More was typed, or another folder is shown.
+            return;
+        }
+        self.imp().search.set(Search { under_way: false, enters: false, ..search });
+        let Some(place) = place else { return };
+        self.select(place);
+        if search.enters {
+            self.imp().view.emit_by_name::<()>("activate", &[&place]);
+        }
     }
 
     fn set_word(&self, word: &str) {
