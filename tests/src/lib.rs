@@ -11,6 +11,7 @@ use tine::Queue;
 
 pub mod confined;
 pub mod conformance;
+pub mod figures;
 pub mod jobs;
 pub mod native;
 pub mod processes;

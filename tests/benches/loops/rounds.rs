@@ -2,8 +2,8 @@
 //! told is the median of each figure.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::process::{Command, Stdio};
+use tine_tests::figures::{self, Figures, Metric};
 
 /// A program and its first arguments, or why it cannot be had.
 pub type Program = Result<Vec<String>, String>;
@@ -19,53 +19,17 @@ pub struct Case {
 pub struct Plan {
     pub bench: &'static str,
     /// What the sizes are: a field of each JSON line.
-    pub unit: &'static str,
+    pub sized: &'static str,
     /// What the figures are, for people.
     pub note: &'static str,
     /// Each size with the arguments that it means to a case.
     pub sizes: Vec<(Size, Vec<String>)>,
-    pub metrics: &'static [&'static str],
+    pub metrics: &'static [Metric],
     pub rounds: usize,
 }
 
 /// What distinguishes the rows of a case.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Size {
-    /// A number of what [`Plan::unit`] says.
-    Count(u32),
-    /// One of several kinds.
-    Kind(&'static str),
-}
-
-impl From<u32> for Size {
-    fn from(count: u32) -> Self {
-        Size::Count(count)
-    }
-}
-
-impl From<&'static str> for Size {
-    fn from(kind: &'static str) -> Self {
-        Size::Kind(kind)
-    }
-}
-
-impl Size {
-    fn json(self) -> String {
-        match self {
-            Size::Count(count) => count.to_string(),
-            Size::Kind(kind) => format!("\"{kind}\""),
-        }
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Size::Count(count) => f.pad(&count.to_string()),
-            Size::Kind(kind) => f.pad(kind),
-        }
-    }
-}
+pub type Size = figures::Size<'static>;
 
 /// One figure: case, size, metric.
 pub type Figure = (&'static str, Size, &'static str);
@@ -136,16 +100,12 @@ fn median(values: &Values, (case, size, metric): Figure) -> Option<f64> {
 }
 
 fn lines(plan: &Plan, cases: &[Case], values: &Values) {
-    let (bench, unit) = (plan.bench, plan.unit);
+    let mut figures = Figures::begin(plan.bench, env!("CARGO_TARGET_TMPDIR"));
     for case in cases {
         for (size, _) in &plan.sizes {
             for metric in plan.metrics {
-                if let Some(value) = median(values, (case.name, *size, metric)) {
-                    println!(
-                        r#"{{"bench":"{bench}","case":"{}","{unit}":{},"metric":"{metric}","value":{value:.3}}}"#,
-                        case.name,
-                        size.json()
-                    );
+                if let Some(value) = median(values, (case.name, *size, metric.0)) {
+                    figures.tell(case.name, &[(plan.sized, *size)], *metric, value);
                 }
             }
         }
@@ -154,15 +114,16 @@ fn lines(plan: &Plan, cases: &[Case], values: &Values) {
 
 fn table(plan: &Plan, cases: &[Case], values: &Values) {
     println!("\nMedians of {} rounds; {}.", plan.rounds, plan.note);
-    print!("{:<20}{:>9}", "case", plan.unit);
-    println!("{}", plan.metrics.iter().map(|metric| format!("{metric:>14}")).collect::<String>());
+    print!("{:<20}{:>9}", "case", plan.sized);
+    let titles = plan.metrics.iter().map(|(metric, _)| format!("{metric:>14}"));
+    println!("{}", titles.collect::<String>());
     for case in cases {
         if let Err(why) = &case.program {
             println!("{:<20} left out: {why}", case.name);
             continue;
         }
         for (size, _) in &plan.sizes {
-            let figure = |metric: &&'static str| median(values, (case.name, *size, metric));
+            let figure = |(metric, _): &Metric| median(values, (case.name, *size, *metric));
             let cells = plan.metrics.iter().map(figure);
             let cells =
                 cells.map(|value| value.map_or("–".into(), |value| format!("{value:.3}")));
@@ -175,8 +136,8 @@ fn table(plan: &Plan, cases: &[Case], values: &Values) {
 
 fn check(plan: &Plan, bound: &Bound, values: &Values) {
     let title = |(case, size, metric): Figure| match size {
-        Size::Count(count) => format!("{case} {metric} at {count} {}", plan.unit),
-        Size::Kind(kind) => format!("{case} {metric} {} {kind}", plan.unit),
+        Size::Count(count) => format!("{case} {metric} at {count} {}", plan.sized),
+        Size::Kind(kind) => format!("{case} {metric} {} {kind}", plan.sized),
     };
     let Some(mut found) = median(values, bound.figure) else { return };
     let mut over = String::new();

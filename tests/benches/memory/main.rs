@@ -11,6 +11,7 @@ use std::io::{self, BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use peers::Program;
+use tine_tests::figures::Figures;
 
 const METRICS: [(&str, &[&str]); 2] =
     [("private_kib", &["Private_Clean:", "Private_Dirty:"]), ("pss_kib", &["Pss:"])];
@@ -19,22 +20,22 @@ const METRICS: [(&str, &[&str]); 2] =
 const SIZES: [u32; 4] = [5, 50, 500, 2048];
 
 fn main() {
+    let mut told = Figures::begin("memory", env!("CARGO_TARGET_TMPDIR"));
     for app_mb in SIZES {
         let hold = |(case, program)| (case, hold(program, app_mb));
         let found: Vec<_> = cases().into_iter().map(hold).collect();
-        json(&found, app_mb);
+        json(&found, app_mb, &mut told);
         table(&found, app_mb);
     }
 }
 
-fn json(found: &[(&str, Found)], app_mb: u32) {
+fn json(found: &[(&str, Found)], app_mb: u32, told: &mut Figures) {
     for (case, figures) in found {
         for figure in figures.iter().flatten() {
             for ((metric, _), value) in METRICS.iter().zip(figure.kib) {
                 let process = &figure.process;
-                println!(
-                    r#"{{"bench":"memory","case":"{case}","app_mb":{app_mb},"process":"{process}","metric":"{metric}","value":{value}}}"#
-                );
+                let sizes = [("app_mb", app_mb.into()), ("process", (&**process).into())];
+                told.tell(case, &sizes, (metric, "KiB"), value as f64);
             }
         }
     }

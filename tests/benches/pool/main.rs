@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tine::Template;
 use tine::pool::Job;
+use tine_tests::figures::{Figures, Metric, RATE, Size};
 use tine_tests::jobs::{Done, Jobs, Task, pool};
 
 /// Jobs of a burst, and jobs in line when an urgent one comes.
@@ -24,21 +25,20 @@ fn main() {
     let template = Template::early().expect("first line of main");
     let rate = jobs_a_second(&template);
     println!("{rate:.0} jobs a second, {QUEUED} at once");
-    tell("jobs", rate, QUEUED);
-    let idle = urgent(&template, 0);
-    let loaded = urgent(&template, QUEUED);
+    let mut figures = Figures::begin("pool", env!("CARGO_TARGET_TMPDIR"));
+    let mut tell = |metric, value, queued: usize| {
+        figures.tell("tine", &[("queued", Size::Count(queued as u32))], metric, value);
+    };
+    tell(("jobs", RATE), rate, QUEUED);
+    let idle = urgent(&template, 0, &mut tell);
+    let loaded = urgent(&template, QUEUED, &mut tell);
     let bound = 2 * idle.latency + loaded.length;
     let verdict = if loaded.latency <= bound { "kept" } else { "broken" };
     println!("bound: urgent at most {bound:.1?} behind {QUEUED}: {verdict}");
     let reorder = reprioritise(&template);
+    tell(("reprioritise", "ms"), millis(reorder), QUEUED);
     let verdict = if reorder <= REORDER_BOUND { "kept" } else { "broken" };
     println!("bound: {QUEUED} jobs put in another order in at most {REORDER_BOUND:?}: {verdict}");
-}
-
-fn tell(metric: &str, value: f64, queued: usize) {
-    println!(
-        r#"{{"bench":"pool","case":"tine","metric":"{metric}","value":{value:.3},"queued":{queued}}}"#
-    );
 }
 
 fn millis(time: Duration) -> f64 {
@@ -102,7 +102,7 @@ impl Lengths {
 }
 
 /// Measures urgent jobs with `queued` others in line.
-fn urgent(template: &Template, queued: usize) -> Tail {
+fn urgent(template: &Template, queued: usize, tell: &mut impl FnMut(Metric, f64, usize)) -> Tail {
     let jobs = ready(template);
     let mut waiting: VecDeque<Job<Task, Done>> = VecDeque::new();
     let lengths = Rc::new(RefCell::new(Lengths::default()));
@@ -111,8 +111,8 @@ fn urgent(template: &Template, queued: usize) -> Tail {
     times.sort_unstable();
     let [p50, p99] = [50, 99].map(|percent| times[SAMPLES * percent / 100]);
     println!("urgent behind {queued:>6}: p50 {p50:>9.1?}  p99 {p99:>9.1?}");
-    tell("urgent_p50", millis(p50), queued);
-    tell("urgent_p99", millis(p99), queued);
+    tell(("urgent_p50", "ms"), millis(p50), queued);
+    tell(("urgent_p99", "ms"), millis(p99), queued);
     let mut lengths = lengths.take().seen;
     lengths.sort_unstable();
     let length = lengths.get(lengths.len() * 99 / 100).copied().unwrap_or_default();
@@ -163,6 +163,5 @@ fn reprioritise(template: &Template) -> Duration {
     times.sort_unstable();
     let median = times[50];
     println!("{QUEUED} jobs in another order: {median:.1?}");
-    tell("reprioritise", millis(median), QUEUED);
     median
 }

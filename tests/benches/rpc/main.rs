@@ -17,6 +17,8 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tine_tests::figures::RATE;
+
 use loops::{Bound, Case, Plan, Program, compile, ours, output, source};
 
 /// How long round trips are measured.
@@ -41,10 +43,10 @@ fn main() {
     let sizes = SHORT.into_iter().chain(LARGE);
     let plan = Plan {
         bench: "rpc",
-        unit: "bytes",
+        sized: "bytes",
         note: "round trips a second, others in ms",
         sizes: sizes.map(|octets| (octets.into(), vec![octets.to_string()])).collect(),
-        metrics: &["round_trips", "bulk", "seal"],
+        metrics: &[("round_trips", RATE), ("bulk", "ms"), ("seal", "ms")],
         rounds: 5,
     };
     loops::run(&plan, cases(), &bounds());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tine::{Hold, Rung, Sandbox};
 use tine_tests::confined::{Ended, run_free};
+use tine_tests::figures::{Figures, Size};
 
 /// Of a worker in the decoder's sandbox, by the project's own promise.
 const BOUND: Duration = Duration::from_millis(1);
@@ -23,6 +24,7 @@ fn main() {
         ("decoder in namespaces", Sandbox::decoder().namespaces()),
     ];
     let presets = presets.map(|(name, sandbox)| (name.to_owned(), sandbox));
+    let mut figures = Figures::begin("sandbox", env!("CARGO_TARGET_TMPDIR"));
     println!("µs a worker, medians of {SAMPLES}\n{:<24}{:>8}{:>8}", "", "p50", "p99");
     for (name, sandbox) in rungs.into_iter().chain(presets) {
         let mut times: Vec<Duration> = (0..SAMPLES).map(|_| sample(&sandbox)).collect();
@@ -30,9 +32,8 @@ fn main() {
         let [p50, p99] = [50, 99].map(|percent| times[SAMPLES * percent / 100]);
         let [micros, tail] = [p50, p99].map(|time| time.as_secs_f64() * 1e6);
         println!("{name:<24}{micros:>8.1}{tail:>8.1}");
-        println!(
-            r#"{{"bench":"sandbox","case":"tine","sandbox":"{name}","metric":"sandbox","value":{micros:.1}}}"#
-        );
+        let sandbox = [("sandbox", Size::Kind(&name))];
+        figures.tell("tine", &sandbox, ("sandbox", "µs"), micros);
         if name == "decoder" {
             let verdict = if p50 <= BOUND { "kept" } else { "broken" };
             println!("bound: decoder at most {BOUND:?}: {verdict}");

@@ -5,6 +5,8 @@
 
 #[path = "../loops/hosts.rs"]
 mod hosts;
+#[path = "../loops/limit.rs"]
+mod limit;
 #[path = "../loops/mod.rs"]
 mod loops;
 #[path = "../loops/perl.rs"]
@@ -15,6 +17,7 @@ mod pairs;
 mod tine_loops;
 
 use hosts::{display, on_display};
+use limit::raise_descriptor_limit;
 use loops::{Bound, Case, Plan, compile, ours};
 use pairs::Load;
 use perl::script;
@@ -32,10 +35,10 @@ fn main() {
     let words = |pairs: &str, active: &str| [pairs, active, WINDOW].map(String::from).to_vec();
     let plan = Plan {
         bench: "sockets",
-        unit: "sockets",
+        sized: "sockets",
         note: "times in µs",
         sizes: vec![(MANY.into(), words("9000", "90")), (FEW.into(), words("8", "3"))],
-        metrics: &["create", "request"],
+        metrics: &[("create", "µs"), ("request", "µs")],
         rounds: 9,
     };
     raise_descriptor_limit();
@@ -45,6 +48,7 @@ fn main() {
 
 fn cases(server: &Result<Server, String>) -> Vec<Case> {
     let perl = |backend, module| script("sockets-anyevent.pl", backend, &["AnyEvent", module]);
+    let native = |words: Vec<String>| [words, vec!["native".into()]].concat();
     let case = |name, program| Case { name, program };
     let own = |name| case(name, ours(name));
     vec![
@@ -58,6 +62,7 @@ fn cases(server: &Result<Server, String>) -> Vec<Case> {
         own("native-async-io"),
         case("libev-c", compile("sockets-libev", &["-lev"])),
         case("epoll-c", compile("sockets-epoll", &[])),
+        case("ev-native", perl("EV", "EV").map(native)),
         case("anyevent-ev", perl("EV", "EV")),
         case("anyevent-perl", perl("Perl", "AnyEvent::Loop")),
         case("anyevent-glib", perl("Glib", "Glib")),
@@ -90,11 +95,4 @@ fn run(words: &[String]) {
         "native-async-io" => native::async_io(load),
         case => tine_loops::run(case, load),
     }
-}
-
-/// Lets this process have as many descriptors as it may.
-fn raise_descriptor_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("setrlimit");
 }

@@ -2,19 +2,24 @@
 
 use crate::cases::Case;
 use crate::rounds::{Plan, Results};
+use tine_tests::figures::{Figures, Metric, RATE};
 
-/// Per second, and µs.
-const METRICS: [&str; 6] =
-    ["rate", "rate_pipelined", "first_byte_p50", "first_byte_p99", "held_p50", "held_p99"];
+const METRICS: [Metric; 6] = [
+    ("rate", RATE),
+    ("rate_pipelined", RATE),
+    ("first_byte_p50", "µs"),
+    ("first_byte_p99", "µs"),
+    ("held_p50", "µs"),
+    ("held_p99", "µs"),
+];
 
-/// Prints a JSON line for each figure.
+/// Tells a JSON line for each figure.
 pub fn json(cases: &[Case], plan: &Plan, results: &Results) {
+    let mut told = Figures::begin("spawn", env!("CARGO_TARGET_TMPDIR"));
     for (case, app_mb) in figures(cases, plan) {
         for metric in METRICS {
-            if let Some(value) = results.median(case, app_mb, metric) {
-                println!(
-                    r#"{{"bench":"spawn","case":"{case}","app_mb":{app_mb},"metric":"{metric}","value":{value:.3}}}"#
-                );
+            if let Some(value) = results.median(case, app_mb, metric.0) {
+                told.tell(case, &[("app_mb", app_mb.into())], metric, value);
             }
         }
     }
@@ -33,7 +38,7 @@ pub fn table(cases: &[Case], plan: &Plan, results: &Results) {
         if results.left_out.contains_key(case) {
             continue;
         }
-        let cells = METRICS.map(|metric| match results.median(case, app_mb, metric) {
+        let cells = METRICS.map(|(metric, _)| match results.median(case, app_mb, metric) {
             Some(value) if value < 1000.0 => format!("{value:>12.1}"),
             Some(value) => format!("{value:>12.0}"),
             None => format!("{:>12}", "–"),

@@ -28,10 +28,10 @@ fn main() {
     let from = |kind: &'static str| (kind.into(), vec![kind.to_owned()]);
     let plan = Plan {
         bench: "wakeup",
-        unit: "from",
+        sized: "from",
         note: "times in µs",
         sizes: vec![from("post"), from("worker")],
-        metrics: &["wakeup_p50", "wakeup_p99"],
+        metrics: &[("wakeup_p50", "µs"), ("wakeup_p99", "µs")],
         rounds: 5,
     };
     let server = display();

@@ -1,11 +1,15 @@
 //! Bench `watchers`: a hundred thousand watchers, half of them of one descriptor, half timers of zero:
 //! made, called once each, dropped. The first program of AnyEvent's manual.
 //!
-//! GLib and async-io by themselves take minutes for that many, and have a second row for fewer.
+//! GLib and async-io by themselves take minutes for that many, and have a second row for fewer. So have
+//! calloop and bare epoll, which take a descriptor once: they watch copies of it, of which there cannot be
+//! more.
 //! `--case NAME` (also several times) runs only some of the cases.
 
 #[path = "../loops/hosts.rs"]
 mod hosts;
+#[path = "../loops/limit.rs"]
+mod limit;
 #[path = "../loops/mod.rs"]
 mod loops;
 #[path = "../loops/perl.rs"]
@@ -16,6 +20,7 @@ mod native;
 
 use counted::Counted;
 use hosts::{display, on_display};
+use limit::raise_descriptor_limit;
 use loops::{Bound, Case, Plan, compile, ours};
 use perl::script;
 use std::rc::Rc;
@@ -33,10 +38,10 @@ fn main() {
     }
     let plan = Plan {
         bench: "watchers",
-        unit: "watchers",
+        sized: "watchers",
         note: "times in µs",
         sizes: [WATCHERS, FEWER].map(|count| (count.into(), vec![count.to_string()])).into(),
-        metrics: &["bytes", "create", "invoke", "destroy"],
+        metrics: &[("bytes", "bytes"), ("create", "µs"), ("invoke", "µs"), ("destroy", "µs")],
         rounds: 9,
     };
     let server = display();
@@ -48,7 +53,6 @@ fn cases(server: &Result<Server, String>) -> Vec<Case> {
     let native = |words: Vec<String>| [words, vec!["native".into()]].concat();
     let case = |name, program| Case { name, program };
     let own = |name| case(name, ours(name));
-    let once = |loop_name| Err(format!("{loop_name} takes a descriptor once"));
     vec![
         own("tine-embedded"),
         own("tine-glib"),
@@ -56,9 +60,9 @@ fn cases(server: &Result<Server, String>) -> Vec<Case> {
         case("tine-winit", on_display(server, ours("tine-winit"))),
         own("tine-async-io"),
         own("native-glib"),
-        case("native-calloop", once("calloop")),
+        own("native-calloop"),
         own("native-async-io"),
-        case("epoll-c", once("epoll")),
+        case("epoll-c", compile("watchers-epoll", &[])),
         case("libev-c", compile("watchers-libev", &["-lev"])),
         case("ev-native", perl("EV", "EV").map(native)),
         case("anyevent-ev", perl("EV", "EV")),
@@ -77,11 +81,13 @@ fn bounds() -> Vec<Bound> {
 
 /// Runs one case of ours: its name, and how many watchers.
 fn run(words: &[String]) {
+    raise_descriptor_limit();
     let count = words[1].parse().expect("a number");
     let counted = Counted::new(count);
     match &*words[0] {
-        "native-glib" | "native-async-io" if count > FEWER => (),
+        "native-glib" | "native-calloop" | "native-async-io" if count > FEWER => (),
         "native-glib" => native::glib(&counted),
+        "native-calloop" => native::calloop(&counted),
         "native-async-io" => native::async_io(&counted),
         case => tine(case, &counted),
     }

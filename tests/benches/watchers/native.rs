@@ -2,6 +2,9 @@
 
 use super::Counted;
 use async_executor::LocalExecutor;
+use calloop::generic::Generic;
+use calloop::timer::{TimeoutAction, Timer};
+use calloop::{Interest, LoopHandle, Mode, PostAction, RegistrationToken};
 use glib::{ControlFlow, IOCondition, SourceId};
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
@@ -43,6 +46,49 @@ pub fn glib(counted: &Counted) {
         }
     });
     counted.destroy(watchers);
+}
+
+/// A source for each watcher, each descriptor a copy.
+pub fn calloop(counted: &Counted) {
+    let (_read, write) = rustix::pipe::pipe().expect("a pipe");
+    let mut event_loop = calloop::EventLoop::<()>::try_new().expect("an event loop");
+    let copies: Vec<_> =
+        (0..counted.half()).map(|_| write.try_clone().expect("a descriptor")).collect();
+    let handle = event_loop.handle();
+    let tokens = counted.create(|| {
+        let mut tokens = Vec::new();
+        for fd in copies {
+            let called = counted.call();
+            let io = Generic::new(fd, Interest::WRITE, Mode::Level);
+            let source = handle.insert_source(io, move |_, _, ()| {
+                called();
+                Ok(PostAction::Continue)
+            });
+            tokens.push(source.expect("a source"));
+            let called = counted.call();
+            let source = handle.insert_source(Timer::immediate(), move |_, _, ()| {
+                called();
+                TimeoutAction::Drop
+            });
+            tokens.push(source.expect("a timer"));
+        }
+        tokens
+    });
+    counted.invoke(|over| {
+        while !over() {
+            event_loop.dispatch(None, &mut ()).expect("a turn");
+        }
+    });
+    counted.destroy(Inserted(tokens, handle));
+}
+
+/// Sources of calloop, which are removed when dropped.
+struct Inserted(Vec<RegistrationToken>, LoopHandle<'static, ()>);
+
+impl Drop for Inserted {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(|token| self.1.remove(token));
+    }
 }
 
 /// A task for each watcher; those of the descriptor share it, as async-io takes one once.
