@@ -35,17 +35,75 @@ pub fn in_fork(child: impl FnOnce() -> i32) -> i32 {
     if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { -libc::WTERMSIG(status) }
 }
 
-/// The address of the handler of a signal, or the number of its default action.
+/// The action of a signal, to be compared.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Action {
+    /// The address of the handler, or the number of the default action.
+    pub handler: usize,
+    /// Its flags, as sigaction(2) names them.
+    pub flags: i32,
+    /// Which signals are blocked while it runs, as bits.
+    pub mask: u64,
+}
+
+/// The action of a signal.
 ///
 /// # Panics
 /// When there is no such signal.
-pub fn action(signal: i32) -> usize {
+pub fn whole_action(signal: i32) -> Action {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: it only writes to `action`.
     let status = unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) };
     assert_eq!(status, 0, "sigaction");
     // SAFETY: it has been written.
-    unsafe { action.assume_init() }.sa_sigaction
+    let action = unsafe { action.assume_init() };
+    let is_in = |signal: &i32| is_member(&action.sa_mask, *signal);
+    let mask = (1..=64).filter(is_in).fold(0, |mask, signal| mask | 1 << (signal - 1));
+    Action { handler: action.sa_sigaction, flags: action.sa_flags, mask }
+}
+
+fn is_member(mask: &libc::sigset_t, signal: i32) -> bool {
+    // SAFETY: it reads the mask.
+    unsafe { libc::sigismember(mask, signal) == 1 }
+}
+
+/// The address of the handler of a signal, or the number of its default action.
+///
+/// # Panics
+/// When there is no such signal.
+pub fn action(signal: i32) -> usize {
+    whole_action(signal).handler
+}
+
+/// Tells whether a signal is blocked in the thread that calls. A handler may ask.
+pub fn is_blocked(signal: i32) -> bool {
+    let mut mask = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: it only writes to `mask`.
+    let status =
+        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), mask.as_mut_ptr()) };
+    // SAFETY: it has been written if the call succeeded.
+    status == 0 && is_member(unsafe { mask.assume_init_ref() }, signal)
+}
+
+/// As [`set_handler`], for a handler that takes all there is to know; `blocked` waits while it runs.
+///
+/// # Panics
+/// When there is no such signal.
+pub fn set_full_handler(
+    signal: i32,
+    handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void),
+    flags: i32,
+    blocked: i32,
+) {
+    // SAFETY: an action of zeros is a valid one.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = flags | libc::SA_SIGINFO;
+    // SAFETY: it writes to the mask.
+    unsafe { libc::sigaddset(&mut action.sa_mask, blocked) };
+    // SAFETY: the handlers of tests write to atomics.
+    let status = unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+    assert_eq!(status, 0, "sigaction");
 }
 
 /// Gives a signal a handler, as a C library in the program might.

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -161,6 +161,31 @@ fn it_is_a_future() {
     assert_eq!(count.0.load(Ordering::SeqCst), 1);
     let Poll::Ready(result) = task.poll(&mut context) else { panic!("woken, and not ready") };
     assert_eq!(result.unwrap(), 6);
+}
+
+#[test]
+fn futures_that_wait_for_one_value_all_end() {
+    let queue = Queue::new().unwrap();
+    let done: Completion<i32> = queue.completion();
+    let count = Arc::new(Count(AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&count));
+    let mut context = Context::from_waker(&waker);
+    let (mut first, mut second, mut gone) =
+        (Box::pin(done.clone()), Box::pin(done.clone()), Box::pin(done.clone()));
+    for future in [&mut first, &mut second, &mut gone] {
+        assert!(future.as_mut().poll(&mut context).is_pending());
+    }
+    assert!(second.as_mut().poll(&mut context).is_pending());
+    drop(gone);
+    assert_eq!(Arc::strong_count(&count), 4, "two futures, the waker, and here");
+    done.send(3);
+    assert_eq!(count.0.load(Ordering::SeqCst), 2, "each is woken");
+    let mut poll = |future: Pin<&mut Completion<i32>>| match future.poll(&mut context) {
+        Poll::Ready(result) => result,
+        Poll::Pending => panic!("woken, and not ready"),
+    };
+    assert_eq!(poll(first.as_mut()).unwrap(), 3);
+    assert_eq!(kind(poll(second.as_mut())), ErrorKind::Misuse);
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn main() {
     let leaks = Leaks::begin();
     what_cannot_be_watched_is_named();
     dispatch_inside_a_callback_is_refused();
+    a_loop_inside_a_callback_sleeps();
     the_wrong_side_of_a_fork_is_told();
     // A thread keeps its queue to the end; the test wants to see it closed.
     std::thread::spawn(a_forked_process_has_a_queue_of_its_own).join().unwrap();
@@ -58,6 +59,29 @@ fn dispatch_inside_a_callback_is_refused() {
     let other = Queue::new().unwrap();
     queue.post(move || assert_eq!(other.dispatch().unwrap(), 0));
     assert_eq!(queue.dispatch().unwrap(), 1);
+}
+
+/// However much there is to do, it is not for that loop: once refused, it is not woken again.
+fn a_loop_inside_a_callback_sleeps() {
+    let queue = Queue::new().unwrap();
+    let _idle = queue.idle(|| ());
+    let _every = queue.every(Duration::ZERO, || ());
+    let _io = queue.io(UnixStream::pair().unwrap().0, Interest::WRITABLE, |_, _| ()).unwrap();
+    assert!(readable(&queue));
+    for _ in 0..2 {
+        let inside = queue.clone();
+        queue.post(move || {
+            inside.post(|| ());
+            message(inside.dispatch(), ErrorKind::Misuse);
+            assert!(!readable(&inside));
+            drop(inside.after(Duration::ZERO, || ()));
+            inside.poster().post(|| ()).unwrap();
+            assert!(!readable(&inside));
+        });
+        assert_eq!(queue.dispatch().unwrap(), 3);
+        assert!(readable(&queue));
+        assert_eq!(queue.dispatch().unwrap(), 4);
+    }
 }
 
 fn the_wrong_side_of_a_fork_is_told() {

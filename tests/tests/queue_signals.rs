@@ -3,9 +3,11 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tine::{ErrorKind, Queue, Signal};
-use tine_tests::underneath::{action, in_fork, set_handler};
+use tine_tests::underneath::{
+    action, in_fork, is_blocked, set_full_handler, set_handler, whole_action,
+};
 use tine_tests::{LONG, Leaks, Log, poll_readable, readable};
 
 static HANDLED: AtomicUsize = AtomicUsize::new(0);
@@ -27,6 +29,8 @@ fn main() {
     several_watchers_of_one_signal_run_in_turns();
     every_signal_of_every_thread_arrives();
     the_former_action_is_called_and_comes_back();
+    a_former_handler_keeps_its_mask_and_flags();
+    a_signal_that_nobody_watches_any_more_is_nothing_to_do();
     a_default_action_is_off_while_watched_only();
     two_queues_hear_of_one_signal();
     a_watcher_can_be_dropped_by_another();
@@ -87,6 +91,59 @@ fn the_former_action_is_called_and_comes_back() {
         assert_eq!(HANDLED.load(Ordering::SeqCst), 2 * round);
         assert!(!readable(&queue));
     }
+}
+
+/// SIGUSR2 was blocked while it ran.
+static MASKED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn masking_handler(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    MASKED.store(is_blocked(libc::SIGUSR2), Ordering::SeqCst);
+    assert!(signal == libc::SIGUSR1 && !info.is_null());
+    HANDLED.fetch_add(1, Ordering::SeqCst);
+}
+
+fn a_former_handler_keeps_its_mask_and_flags() {
+    for flags in [0, libc::SA_RESTART, libc::SA_NODEFER | libc::SA_ONSTACK] {
+        set_full_handler(libc::SIGUSR1, masking_handler, flags, libc::SIGUSR2);
+        let before = whole_action(libc::SIGUSR1);
+        let queue = Queue::new().unwrap();
+        let watcher = queue.signal(libc::SIGUSR1, || ()).unwrap();
+        let watched = whole_action(libc::SIGUSR1);
+        let kept = libc::SA_RESTART | libc::SA_NODEFER;
+        assert_eq!(watched.flags & kept, before.flags & kept);
+        HANDLED.store(0, Ordering::SeqCst);
+        MASKED.store(false, Ordering::SeqCst);
+        kill(libc::SIGUSR1);
+        assert_eq!(HANDLED.load(Ordering::SeqCst), 1);
+        assert!(MASKED.load(Ordering::SeqCst), "its mask is its own");
+        assert_eq!(queue.dispatch().unwrap(), 1);
+        drop(watcher);
+        assert_eq!(whole_action(libc::SIGUSR1), before);
+    }
+}
+
+fn a_signal_that_nobody_watches_any_more_is_nothing_to_do() {
+    let (queue, log) = (Queue::new().unwrap(), Log::new());
+    assert!(!readable(&queue));
+    let (usr1, usr2) = (libc::SIGUSR1, libc::SIGUSR2);
+    let first = queue.signal(usr1, log.saying("first")).unwrap();
+    let second = queue.signal(usr2, log.saying("second")).unwrap();
+    kill(usr1);
+    drop(first);
+    assert!(!readable(&queue));
+    let first = queue.signal(usr1, log.saying("first")).unwrap();
+    kill(usr1);
+    kill(usr2);
+    drop(first);
+    assert!(readable(&queue), "the other signal came too");
+    assert_eq!(queue.dispatch().unwrap(), 1);
+    kill(usr2);
+    queue.poster().post(|| ()).unwrap();
+    drop(second);
+    assert!(readable(&queue), "there is a post");
+    assert_eq!(queue.dispatch().unwrap(), 1);
+    assert!(!readable(&queue));
+    assert_eq!(log.take(), "second");
 }
 
 fn a_default_action_is_off_while_watched_only() {

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 use tine::{Interest, Queue};
+use tine_tests::underneath::raise_here;
 use tine_tests::{Log, readable};
 
 /// A descriptor that is always readable, and a watcher of it.
@@ -88,6 +89,36 @@ fn what_is_left_due_can_be_dropped() {
     assert_eq!(queue.dispatch().unwrap(), 0);
     assert_eq!(log.take(), "post");
     assert!(!readable(&queue));
+}
+
+/// Then there is nothing to do, and the descriptor says so.
+#[test]
+fn what_was_left_due_and_cancelled_is_nothing_to_do() {
+    let (queue, log) = (Queue::new().unwrap(), Log::new());
+    assert!(!readable(&queue));
+    let timer = queue.after(Duration::ZERO, log.saying("timer"));
+    let reset = queue.after(Duration::ZERO, log.saying("reset"));
+    let signal = queue.signal(libc::SIGURG, log.saying("signal")).unwrap();
+    raise_here(libc::SIGURG);
+    let (_peer, io) = always(&queue, log.saying("io"));
+    let (_other_peer, resting) = always(&queue, log.saying("resting"));
+    let _first = queue.after(Duration::ZERO, || ());
+    drop(timer);
+    let timer = queue.after(Duration::ZERO, log.saying("timer"));
+    assert_eq!(queue.dispatch_for(Duration::ZERO).unwrap(), 1);
+    assert_eq!(log.take(), "reset");
+    assert!(!reset.reset(Duration::from_secs(60)), "it has run");
+    assert!(readable(&queue));
+    drop(timer);
+    assert_eq!(queue.dispatch_for(Duration::ZERO).unwrap(), 1);
+    assert!(readable(&queue));
+    drop(signal);
+    drop(io);
+    assert!(readable(&queue), "one is left");
+    resting.set_interest(Interest::NONE).unwrap();
+    assert!(!readable(&queue));
+    let turn = queue.turn(Some(Duration::ZERO)).unwrap();
+    assert_eq!((turn, log.take()), (0, String::new()));
 }
 
 #[test]

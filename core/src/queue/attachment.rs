@@ -5,6 +5,7 @@ use crate::log::note;
 use std::any::Any;
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 type WantIdle = Rc<dyn Fn(bool)>;
 
@@ -89,7 +90,19 @@ impl Queue {
     /// # Panics
     /// As [`dispatch`](Queue::dispatch).
     pub fn dispatch_idle(&self) -> crate::Result<usize> {
-        self.core.idle_turn()
+        self.core.idle_turn(None)
+    }
+
+    /// As [`dispatch_idle`](Queue::dispatch_idle), until `budget` is used up: the next call begins with
+    /// those that had no turn.
+    ///
+    /// # Errors
+    /// As [`dispatch`](Queue::dispatch).
+    ///
+    /// # Panics
+    /// As [`dispatch`](Queue::dispatch).
+    pub fn dispatch_idle_for(&self, budget: Duration) -> crate::Result<usize> {
+        self.core.idle_turn(Some(budget))
     }
 }
 

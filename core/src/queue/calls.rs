@@ -22,6 +22,10 @@ impl Calls {
         self.0.is_empty()
     }
 
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.0.get(key).is_some()
+    }
+
     pub(super) fn insert(
         &mut self,
         place: &'static Location<'static>,

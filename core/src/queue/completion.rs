@@ -5,6 +5,7 @@ use super::{Core, Queue};
 use crate::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +20,8 @@ use std::task::{Context, Poll, Waker};
 pub struct Completion<T> {
     core: Weak<Core>,
     cell: Rc<RefCell<State<T>>>,
+    /// Under what number it waits as a future, if it does.
+    waits: Option<u64>,
 }
 
 /// ```text
@@ -40,14 +43,19 @@ struct State<T> {
     open: usize,
     /// What runs when the last of them ends.
     group: Option<Group<T>>,
-    waker: Option<Waker>,
+    /// Who is to be woken, by number.
+    wakers: BTreeMap<u64, Waker>,
 }
 
 impl Queue {
     /// Makes a completion that this queue's callbacks settle, and blocking waits drive.
     pub fn completion<T: 'static>(&self) -> Completion<T> {
-        let state = State { stage: Stage::Open, open: 0, group: None, waker: None };
-        Completion { core: Rc::downgrade(&self.core), cell: Rc::new(RefCell::new(state)) }
+        let state = State { stage: Stage::Open, open: 0, group: None, wakers: BTreeMap::new() };
+        Completion {
+            core: Rc::downgrade(&self.core),
+            cell: Rc::new(RefCell::new(state)),
+            waits: None,
+        }
     }
 }
 
@@ -183,14 +191,12 @@ impl<T: 'static> Completion<T> {
                 return drop(result);
             }
         };
-        let waker = state.waker.take();
+        let wakers = std::mem::take(&mut state.wakers);
         drop(state);
         if let Some((callback, result)) = promised {
             self.post(move || callback(result));
         }
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_values().for_each(Waker::wake);
     }
 
     fn post(&self, callback: impl FnOnce() + 'static) {
@@ -218,10 +224,16 @@ impl<T: 'static> Future for Completion<T> {
     type Output = Result<T>;
 
     /// The queue has to be driven meanwhile, by a host loop or by turns of the program's own.
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut state = self.cell.borrow_mut();
+    ///
+    /// Where several wait for one value, one gets it and the others an error
+    /// ([`Misuse`](ErrorKind::Misuse)).
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let (cell, waits) = (Rc::clone(&self.cell), self.waits);
+        let mut state = cell.borrow_mut();
         if matches!(state.stage, Stage::Open) {
-            let former = state.waker.replace(context.waker().clone());
+            let next = state.wakers.last_key_value().map_or(0, |(last, _)| last + 1);
+            let number = *self.waits.insert(waits.unwrap_or(next));
+            let former = state.wakers.insert(number, context.waker().clone());
             drop(state);
             drop(former);
             return Poll::Pending;
@@ -232,7 +244,15 @@ impl<T: 'static> Future for Completion<T> {
 
 impl<T> Clone for Completion<T> {
     fn clone(&self) -> Self {
-        Completion { core: Weak::clone(&self.core), cell: Rc::clone(&self.cell) }
+        Completion { core: Weak::clone(&self.core), cell: Rc::clone(&self.cell), waits: None }
+    }
+}
+
+impl<T> Drop for Completion<T> {
+    fn drop(&mut self) {
+        let Some(number) = self.waits else { return };
+        let waker = self.cell.borrow_mut().wakers.remove(&number);
+        drop(waker);
     }
 }
 

@@ -26,7 +26,8 @@ impl Queue {
     ///
     /// # Errors
     /// The queue itself is broken or cannot be used here; it is not used up by it.
-    /// - [`Misuse`](ErrorKind::Misuse): called inside a callback of this queue.
+    /// - [`Misuse`](ErrorKind::Misuse): called inside a callback of this queue. The descriptor is not
+    ///   readable from then on until that callback has returned, so that a loop inside it sleeps.
     /// - [`WrongProcess`](ErrorKind::WrongProcess): the queue was inherited through a fork.
     /// - [`System`](ErrorKind::System): the kernel has no descriptors or memory left.
     ///
@@ -92,12 +93,13 @@ enum Wait {
 struct Running<'a>(&'a Cell<bool>);
 
 impl<'a> Running<'a> {
-    fn begin(mark: &'a Cell<bool>) -> Result<Self> {
-        if mark.replace(true) {
+    fn begin(core: &'a Core) -> Result<Self> {
+        if core.dispatching.replace(true) {
+            core.rest();
             let message = "dispatch was called inside a callback of the same queue";
             return Err(Error::new(ErrorKind::Misuse, message));
         }
-        Ok(Running(mark))
+        Ok(Running(&core.dispatching))
     }
 }
 
@@ -112,7 +114,7 @@ impl Core {
         self.check()?;
         // A callback may drop the last handle.
         let core = Rc::clone(self);
-        let running = Running::begin(&core.dispatching)?;
+        let running = Running::begin(&core)?;
         let _span = tracing::trace_span!("turn").entered();
         let mut caught = Caught(None);
         let collected = core.collect(wait);
@@ -129,13 +131,13 @@ impl Core {
     }
 
     /// A turn of idle watchers alone.
-    pub(super) fn idle_turn(self: &Rc<Self>) -> Result<usize> {
+    pub(super) fn idle_turn(self: &Rc<Self>, budget: Option<Duration>) -> Result<usize> {
         self.check()?;
         let core = Rc::clone(self);
-        let running = Running::begin(&core.dispatching)?;
+        let running = Running::begin(&core)?;
         core.now.set(clock::read());
         let mut caught = Caught(None);
-        let count = core.run_idle(None, &mut caught);
+        let count = core.run_idle(budget, &mut caught);
         drop(running);
         core.changed();
         caught.resume();

@@ -1,8 +1,10 @@
 //! Flow 1: what a turn has found to do and not yet done.
 
 use super::io::Readiness;
+use super::poller::Poller;
+use super::signal::Signals;
 use super::slab::Key;
-use super::timers::Order;
+use super::timers::{Order, Timers};
 use std::collections::VecDeque;
 
 /// A callback that is to run.
@@ -30,6 +32,13 @@ impl Due {
             && self.io.is_empty()
     }
 
+    /// Forgets what was cancelled since it fell due, up to the first callback that is still to run.
+    pub(super) fn settle(&mut self, timers: &Timers, signals: &Signals, poller: &Poller) {
+        cut(&mut self.timers, |(key, order)| timers.is_due(*key, *order));
+        cut(&mut self.signals, |key| signals.calls.has(*key));
+        cut(&mut self.io, |(key, readiness)| poller.is_due(*key, *readiness));
+    }
+
     pub(super) fn pop(&mut self) -> Option<Callback> {
         if let Some((key, order)) = self.timers.pop_front() {
             Some(Callback::Timer(key, order))
@@ -40,5 +49,12 @@ impl Due {
         } else {
             self.io.pop_front().map(|(key, readiness)| Callback::Io(key, readiness))
         }
+    }
+}
+
+/// Cuts off what comes before the first that is still to run.
+fn cut<T>(due: &mut VecDeque<T>, is_due: impl Fn(&T) -> bool) {
+    while due.front().is_some_and(|first| !is_due(first)) {
+        due.pop_front();
     }
 }

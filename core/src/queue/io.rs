@@ -183,6 +183,7 @@ impl Io {
         core.check()?;
         let Some(key) = self.key else { return Ok(()) };
         let set = core.poller.borrow_mut().set_interest(key, interest);
+        core.changed();
         set.map_err(|(number, errno)| refused(number, errno))
     }
 
@@ -197,6 +198,7 @@ impl Drop for Io {
         let (Some(core), Some(key)) = (self.core.upgrade(), self.key) else { return };
         if core.check().is_ok() {
             let call = core.poller.borrow_mut().remove(key);
+            core.changed();
             drop(call);
         }
     }

@@ -92,6 +92,8 @@ struct Core {
     dispatching: Cell<bool>,
     /// Somebody has asked for the descriptor: its readiness is kept true.
     hosted: Cell<bool>,
+    /// A loop inside a callback has asked for a turn: it is let sleep until the callback returns.
+    resting: Cell<bool>,
     /// Whether the time of callbacks is noted.
     timing: Cell<bool>,
     /// What the host loop that serves idleness was told last.
@@ -140,6 +142,7 @@ impl Core {
             now: Cell::new(0),
             dispatching: Cell::new(false),
             hosted: Cell::new(false),
+            resting: Cell::new(false),
             timing: Cell::new(false),
             idle_told: Cell::new(false),
             armed: Cell::new(None),
@@ -173,7 +176,7 @@ impl Core {
     /// To be called after the first idle watcher came, or the last one went.
     fn idle_changed(&self) {
         let want_idle = self.hosts.borrow().want_idle();
-        let wanted = !self.idles.borrow().is_empty();
+        let wanted = !self.idles.borrow().is_empty() && !self.resting.get();
         match want_idle {
             None => self.changed(),
             Some(want_idle) if self.idle_told.replace(wanted) != wanted => want_idle(wanted),
@@ -181,9 +184,38 @@ impl Core {
         }
     }
 
+    /// Lets a loop that runs inside a callback sleep: there is nothing for it to do here before that
+    /// returns.
+    fn rest(&self) {
+        if !self.hosted.get() || self.resting.replace(true) {
+            return;
+        }
+        let hidden = self.poller.borrow().report_to(&self.outer, false);
+        debug_assert!(hidden.is_ok(), "{hidden:?}");
+        if self.armed.take().is_some() {
+            self.arm(None);
+        }
+        self.idle_changed();
+    }
+
+    /// The turn is over that was rested in.
+    fn wake(&self) {
+        if self.resting.replace(false) {
+            let reports = self.poller.borrow().report_to(&self.outer, true);
+            debug_assert!(reports.is_ok(), "{reports:?}");
+            self.idle_changed();
+        }
+    }
+
     /// Makes the descriptor readable if there is something to do, or for when there will be.
     fn hand_back(&self) {
+        self.wake();
         self.poller.borrow_mut().make_sure();
+        self.due.borrow_mut().settle(
+            &self.timers.borrow(),
+            &self.signals.borrow(),
+            &self.poller.borrow(),
+        );
         let waiting = !self.due.borrow().is_empty()
             || !self.posts.borrow().is_empty()
             || (!self.idles.borrow().is_empty() && !self.hosts.borrow().serve_idle());

@@ -43,6 +43,12 @@ struct Watcher {
     interest: Interest,
 }
 
+impl Watcher {
+    fn awaits(&self, readiness: Readiness) -> bool {
+        self.number != Number::NONE && readiness.meets(self.interest)
+    }
+}
+
 /// What [`Poller::fetch`] found besides watchers that are due.
 #[derive(Default)]
 pub(super) struct Fetched {
@@ -159,13 +165,15 @@ impl Poller {
         call
     }
 
+    /// Tells whether a watcher that fell due is still to run.
+    pub(super) fn is_due(&self, key: Key, readiness: Readiness) -> bool {
+        self.watchers.get(key).is_some_and(|watcher| watcher.awaits(readiness))
+    }
+
     /// Takes what a due watcher runs, unless it was ended or lost interest since.
     pub(super) fn start(&mut self, key: Key, readiness: Readiness) -> Option<Box<dyn IoCall>> {
         let watcher = self.watchers.get_mut(key)?;
-        if watcher.number == Number::NONE || !readiness.meets(watcher.interest) {
-            return None;
-        }
-        watcher.call.take()
+        if watcher.awaits(readiness) { watcher.call.take() } else { None }
     }
 
     /// Puts back what ran. It comes back out if the watcher was ended meanwhile.

@@ -39,6 +39,18 @@ impl Bell {
         let _full = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
     }
 
+    /// Takes a ring back that was for nothing but a signal which nobody watches any more. `needed` tells
+    /// whether there are others.
+    pub(super) fn hush(&self, needed: impl FnOnce() -> bool) {
+        let sent = self.sent();
+        // It is never read otherwise, so the count may be of rings that were heard long ago.
+        let _none = rustix::io::read(&self.eventfd, &mut [0; 8]);
+        // Whoever rings from now on is heard; whoever did before has left a mark.
+        if sent.rung || needed() {
+            self.ring();
+        }
+    }
+
     /// Moves what other threads posted to `due`.
     pub(super) fn collect(&self, due: &mut Due) {
         let mut sent = self.sent();

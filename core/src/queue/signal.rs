@@ -60,6 +60,11 @@ impl Signals {
         }
     }
 
+    /// Tells whether a signal came whose watchers are not yet due.
+    fn is_pending(&self) -> bool {
+        self.listener.as_ref().is_some_and(Listener::is_pending)
+    }
+
     pub(super) fn watching(&self) -> impl Iterator<Item = Watching> {
         let keys = |(signal, keys): (&i32, &'_ Vec<Key>)| {
             let (what, calls) = (What::Signal(*signal), &self.calls);
@@ -125,6 +130,8 @@ impl Drop for Signal {
         let (Some(core), Some((signal, key))) = (self.core.upgrade(), self.watched) else { return };
         if core.check().is_ok() {
             let call = core.signals.borrow_mut().remove(signal, key);
+            core.bell.hush(|| core.signals.borrow().is_pending());
+            core.changed();
             drop(call);
         }
     }

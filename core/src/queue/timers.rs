@@ -105,6 +105,11 @@ impl Timers {
         }
     }
 
+    /// Tells whether a timer that fell due is still to run.
+    pub(super) fn is_due(&self, key: Key, order: Order) -> bool {
+        self.slots.get(key).is_some_and(|slot| slot.order == order)
+    }
+
     /// Takes what a due timer runs, unless the timer was ended or reset since it fell due.
     pub(super) fn start(&mut self, key: Key, order: Order, now: u64) -> Option<Box<dyn TimerCall>> {
         let slot = self.slots.get_mut(key).filter(|slot| slot.order == order)?;

@@ -116,6 +116,11 @@ impl Listener {
         }
     }
 
+    /// Tells whether signals came since the last [`take`](Listener::take).
+    pub(crate) fn is_pending(&self) -> bool {
+        self.node.pending.load(SeqCst) != 0
+    }
+
     /// The signals that came since the last call, as a mask.
     pub(crate) fn take(&self) -> impl Iterator<Item = i32> + use<> {
         let pending = self.node.pending.swap(0, SeqCst);
@@ -198,14 +203,21 @@ fn install(signal: i32, index: usize) -> Result<()> {
     }
     let mut action = former;
     action.sa_sigaction = ours();
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+    if matches!(former.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+        action.sa_flags |= libc::SA_RESTART;
+        // SAFETY: sigemptyset only writes to the mask.
+        unsafe { libc::sigemptyset(&mut action.sa_mask) };
+    } else {
+        // The handler that ours calls goes on as it was meant to: with its mask, and with system calls
+        // that end early, or do not.
+        action.sa_flags |= former.sa_flags & (libc::SA_RESTART | libc::SA_NODEFER);
+    }
     // What says how children end stays as it is: who ignored SIGCHLD has no zombies now either.
     action.sa_flags |= former.sa_flags & (libc::SA_NOCLDWAIT | libc::SA_NOCLDSTOP);
     if signal == libc::SIGCHLD && former.sa_sigaction == libc::SIG_IGN {
         action.sa_flags |= libc::SA_NOCLDWAIT;
     }
-    // SAFETY: sigemptyset only writes to the mask.
-    unsafe { libc::sigemptyset(&mut action.sa_mask) };
     FORMER[index].store(Box::into_raw(Box::new(former)), SeqCst);
     set_action(signal, &action).inspect_err(|_| forget(index))
 }
