@@ -1,8 +1,8 @@
 //! Flow 1 on a GLib main context: GLib polls the queue's descriptor and the queue's callbacks run in
 //! the main loop, in GTK programs and in those without a display.
 //!
-//! It is a [`glib::Source`] that calls [`tine::Queue::dispatch_for`], and nothing else: no thread, no
-//! timeout, and no wake-up unless a callback is due.
+//! It is a [`glib::Source`] that calls [`tine::Queue::dispatch_for`], and one for idle watchers while
+//! there are any: no thread, no timeout, and no wake-up unless a callback is due.
 //!
 //! ```
 //! tine_glib::attach(&tine::queue());
@@ -16,6 +16,21 @@
 //! callbacks take turns. A turn of callbacks ends after [`BUDGET`], and what is left waits for the next.
 //! Only a single callback that itself takes longer can hold a frame.
 //!
+//! Idle watchers run when the context has nothing else to do, as GLib's idle sources do.
+//!
+//! # Futures
+//! What the queue brings can be awaited in futures on the context:
+//!
+//! ```
+//! let context = glib::MainContext::default();
+//! let queue = tine::queue();
+//! tine_glib::attach(&queue);
+//! let answer = queue.completion();
+//! queue.after(std::time::Duration::from_millis(1), { let answer = answer.clone(); move || answer.send(42) }).detach();
+//! let spawned = context.spawn_local(async move { answer.await });
+//! assert_eq!(context.block_on(spawned).expect("it was not aborted").expect("an answer"), 42);
+//! ```
+//!
 //! # What a panic in a callback does
 //! It ends the program: its message is printed, then the process aborts, because a panic cannot pass
 //! through GLib, which is C. All closures given to the `glib` crate behave so.
@@ -25,11 +40,13 @@
 //! [`on_error`](Builder::on_error), or to GLib's log as critical, domain `tine`.
 //!
 //! # Main loops within callbacks
-//! A callback may run a main loop of its own, as modal dialogs do. GLib does not enter a source twice, so
-//! no callback of the queue runs in there; they go on when the inner loop has ended.
+//! A callback may run a main loop of its own, as modal dialogs do. No callback of the queue runs in there,
+//! nor does the queue wake that loop up; they go on when the inner loop has ended. So it must not be one of
+//! them that ends it.
 
 use glib::thread_guard::ThreadGuard;
 use glib::{ControlFlow, IOCondition, MainContext, Priority, Source};
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd};
@@ -65,7 +82,14 @@ impl Attachment {
     /// Begins an attachment of `queue`: to the thread's default main context, with [`PRIORITY`] and
     /// [`BUDGET`], unless told otherwise.
     pub fn builder(queue: &Queue) -> Builder<'_> {
-        Builder { queue, context: None, priority: PRIORITY.into(), budget: BUDGET, on_error: None }
+        Builder {
+            queue,
+            context: None,
+            priority: PRIORITY.into(),
+            idle_priority: Priority::DEFAULT_IDLE,
+            budget: BUDGET,
+            on_error: None,
+        }
     }
 }
 
@@ -89,6 +113,7 @@ pub struct Builder<'a> {
     queue: &'a Queue,
     context: Option<MainContext>,
     priority: Priority,
+    idle_priority: Priority,
     budget: Duration,
     on_error: Option<OnError>,
 }
@@ -103,6 +128,12 @@ impl Builder<'_> {
     /// When the callbacks run, among the other sources of the context.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
+        self
+    }
+
+    /// When idle watchers run; as GLib's idle sources do, unless told otherwise.
+    pub fn idle_priority(mut self, priority: Priority) -> Self {
+        self.idle_priority = priority;
         self
     }
 
@@ -131,7 +162,16 @@ impl Builder<'_> {
         let source =
             glib_unix::fd_source_new(fd, IOCondition::IN, Some("tine queue"), self.priority, run);
         source.attach(Some(&context));
-        Attachment { source, _told: self.queue.attach("glib"), _not_send: PhantomData }
+        let told = self.queue.attach("glib");
+        let idle = IdleTurns {
+            context,
+            priority: self.idle_priority,
+            queue: self.queue.downgrade(),
+            budget: self.budget,
+            source: Cell::default(),
+        };
+        told.serve_idle(move |wanted| idle.want(wanted));
+        Attachment { source, _told: told, _not_send: PhantomData }
     }
 }
 
@@ -141,6 +181,7 @@ impl fmt::Debug for Builder<'_> {
             .field("queue", self.queue)
             .field("context", &self.context)
             .field("priority", &self.priority)
+            .field("idle_priority", &self.idle_priority)
             .field("budget", &self.budget)
             .finish_non_exhaustive()
     }
@@ -170,5 +211,44 @@ impl Turn {
                 ControlFlow::Break
             }
         }
+    }
+}
+
+/// What runs idle watchers.
+struct IdleTurns {
+    context: MainContext,
+    priority: Priority,
+    queue: WeakQueue,
+    budget: Duration,
+    /// There is one while there are idle watchers.
+    source: Cell<Option<Source>>,
+}
+
+impl IdleTurns {
+    fn want(&self, wanted: bool) {
+        let source = wanted.then(|| self.begin());
+        if let Some(former) = self.source.replace(source) {
+            former.destroy();
+        }
+    }
+
+    fn begin(&self) -> Source {
+        let queue = ThreadGuard::new(self.queue.clone());
+        let budget = self.budget;
+        let run = move || {
+            let ran = queue.get_ref().upgrade().map(|queue| queue.dispatch_idle_for(budget));
+            // What is refused inside a callback is asked for again after it; any other error is the
+            // queue's own, and its next turn tells it.
+            if let Some(Ok(_)) = ran { ControlFlow::Continue } else { ControlFlow::Break }
+        };
+        let source = glib::idle_source_new(Some("tine idle"), self.priority, run);
+        source.attach(Some(&self.context));
+        source
+    }
+}
+
+impl Drop for IdleTurns {
+    fn drop(&mut self) {
+        self.want(false);
     }
 }
