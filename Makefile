@@ -6,8 +6,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SHOT ?= $(TARGET)/demo/screenshot.png
 REPORT ?= $(TARGET)/demo/report.json
 
-# Read by tools/demo from the environment, so that any name of a folder survives.
-export DIR SHOT REPORT TARGET
+# What `make flatpak` can use again, of all working copies.
+KEPT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tine-flatpak
+
+# Read by scripts from the environment, so that any name of a folder survives.
+export DIR SHOT REPORT TARGET KEPT
 # Where rustup puts cargo, for shells that have not heard of it yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -53,13 +56,14 @@ flatpak: ## build the viewer as a flatpak and run it; without a display, test it
 	@tools/packages build headless flatpak
 	@tools/rust
 	@$(MAKE) --no-print-directory -C demo-app/data check
-	@flatpak/build $(TARGET)/flatpak
+	@mkdir -p "$$KEPT"
 ifeq ($(DISPLAY)$(WAYLAND_DISPLAY),)
 	$(CARGO) build --package tine-viewer --bin tine-pictures
-	@flatpak/test $(TARGET)/flatpak $(TARGET)/debug/tine-pictures
+	@flock --close "$$KEPT/lock" sh -e -c 'flatpak/build "$$KEPT"; \
+		flatpak/test "$$KEPT" "$$TARGET/debug/tine-pictures" "$$TARGET/flatpak"'
 else
-	@set -- $$(flatpak/build --settings $(TARGET)/flatpak); scope=$$1; shift; \
-		env "$$@" flatpak run "$$scope" io.github.tine.Viewer "$${DIR:-$$(xdg-user-dir PICTURES)}"
+	@flock --close "$$KEPT/lock" flatpak/build "$$KEPT"
+	@flatpak/build --run "$$KEPT" "$${DIR:-$$(xdg-user-dir PICTURES)}"
 endif
 
 # What libFuzzer's runtime counts with; no sanitizer, as the code is safe Rust. Stable compilers have it.
