@@ -9,7 +9,7 @@ use crate::window::Window;
 pub fn show(window: &Window) {
     let about = adw::AboutWindow::builder()
         .transient_for(window)
-        .application_name("Pictures")
+        .application_name("Tine Viewer")
         .application_icon(ID)
         .version(env!("CARGO_PKG_VERSION"))
         .comments(

@@ -1,7 +1,7 @@
 //! The application: one process for all windows of a session, unless it runs for a script.
 
 use adw::prelude::*;
-use gtk4::{gdk, gio};
+use gtk4::{gdk, gio, glib};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,7 +59,12 @@ pub fn run(template: Template, options: Options, start: Instant) -> ExitCode {
         window::set_accels(app);
     });
     let opening = Rc::clone(&shared);
-    app.connect_open(move |app, files, _| Shared::open(&opening, app, files));
+    app.connect_open(move |app, files, _| {
+        let paths: Vec<PathBuf> = files.iter().filter_map(gio::File::path).collect();
+        opening.open(app, &paths);
+    });
+    let showing = Rc::clone(&shared);
+    app.connect_activate(move |app| showing.open(app, &[pictures()]));
 
     let args = shared.options.paths.iter().map(PathBuf::as_path).map(Path::as_os_str);
     let args: Vec<_> = [ID.as_ref()].into_iter().chain(args).collect();
@@ -77,16 +82,22 @@ fn lower(template: &Template) {
     }
 }
 
-/// A script wants its own process, whatever else is running.
+/// A script wants its own process, whatever else is running. A service waits for messages.
 fn flags(options: &Options) -> gio::ApplicationFlags {
-    let open = gio::ApplicationFlags::HANDLES_OPEN;
-    if options.is_script() { open | gio::ApplicationFlags::NON_UNIQUE } else { open }
+    let mut flags = gio::ApplicationFlags::HANDLES_OPEN;
+    flags.set(gio::ApplicationFlags::NON_UNIQUE, options.is_script());
+    flags.set(gio::ApplicationFlags::IS_SERVICE, options.service);
+    flags
+}
+
+/// What a desktop shows that starts the program and names no file; it has no current folder.
+fn pictures() -> PathBuf {
+    glib::user_special_dir(glib::UserDirectory::Pictures).unwrap_or_else(glib::home_dir)
 }
 
 impl Shared {
-    fn open(self: &Rc<Self>, app: &adw::Application, files: &[gio::File]) {
-        let paths: Vec<PathBuf> = files.iter().filter_map(gio::File::path).collect();
-        if let Err(error) = self.open_window(app, &paths) {
+    fn open(self: &Rc<Self>, app: &adw::Application, paths: &[PathBuf]) {
+        if let Err(error) = self.open_window(app, paths) {
             eprintln!("tine-viewer: {error}");
             self.failed.set(true);
         }

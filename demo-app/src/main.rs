@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 /// What is not there is told before a window opens. Absolute paths look like no options, and mean the
 /// same to an instance that runs in another folder.
 fn check_paths(options: &mut Options) -> Result<(), String> {
-    if options.paths.is_empty() {
+    if options.paths.is_empty() && !options.service {
         options.paths.push(".".into());
     }
     for path in &mut options.paths {

@@ -15,6 +15,7 @@ Shows the pictures of folders, and single pictures. Without an argument: those o
   --screenshot FILE.png   before leaving, write the window as it is drawn
   --report FILE.json      before leaving, write what was measured
   --size WIDTHxHEIGHT     of the window, in logical pixels
+  --gapplication-service  show nothing before the desktop asks for it over D-Bus
   --help                  print this
   --version               print the version
 ";
@@ -32,6 +33,8 @@ pub struct Options {
     pub report: Option<PathBuf>,
     /// Width and height of the window, in logical pixels.
     pub size: Option<(i32, i32)>,
+    /// Show nothing before the desktop asks for it over D-Bus.
+    pub service: bool,
 }
 
 impl Options {
@@ -65,6 +68,7 @@ impl Command {
                 Long("screenshot") => options.screenshot = Some(parser.value()?.into()),
                 Long("report") => options.report = Some(parser.value()?.into()),
                 Long("size") => options.size = Some(parser.value()?.parse_with(parse_size)?),
+                Long("gapplication-service") => options.service = true,
                 Short('h') | Long("help") => return Ok(Self::Print(USAGE.into())),
                 Short('V') | Long("version") => {
                     let version = env!("CARGO_PKG_VERSION");
@@ -104,8 +108,15 @@ mod tests {
             report: Some("r.json".into()),
             screenshot: None,
             size: Some((800, 600)),
+            service: false,
         };
         assert_eq!(parse(&args).unwrap(), Command::View(expected));
+    }
+
+    #[test]
+    fn desktops_start_a_service_by_the_name_that_glib_gave_it() {
+        let expected = Options { service: true, ..Default::default() };
+        assert_eq!(parse(&["--gapplication-service"]).unwrap(), Command::View(expected));
     }
 
     #[test]
