@@ -126,6 +126,11 @@ pub mod integration {}
 #[doc = include_str!("../docs/environment.md")]
 pub mod environment {}
 
+/// What README shows, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What the macros expand to.
 #[doc(hidden)]
 pub mod __private {

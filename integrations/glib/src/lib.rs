@@ -53,6 +53,11 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 use tine::{ErrorKind, Queue, WeakQueue};
 
+/// What README shows, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// When the callbacks run, among the other sources of a main context: as GTK's drawing does, which is
 /// after input and before idle sources. It is GDK's `GDK_PRIORITY_REDRAW`, to be made a [`Priority`] of.
 pub const PRIORITY: i32 = glib::ffi::G_PRIORITY_HIGH_IDLE + 20;

@@ -26,6 +26,11 @@ use tine::{Error, Shared};
 
 pub use promised::Promised;
 
+/// What README shows, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Attaches this thread's queue to the main loop from now until the application has shut down.
 ///
 /// Callbacks do not run any more once `shutdown` is emitted: no widget is touched that is being taken
