@@ -18,11 +18,12 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 .PHONY: help demo test driven lint bench fuzz soak flatpak
 
 help: ## list what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-12s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-15s%s\n", $$1, $$2 }'
 	@echo
 	@echo '  make demo DIR=folder SHOT=file.png REPORT=file.json'
 	@echo '               DIR: pictures to show; SHOT, REPORT: where there is no display, what is left'
 	@echo '  make bench BENCH=name     that one only'
+	@echo '  make flatpak KEPT=folder  where what another run can use is kept'
 
 demo: ## show pictures; without a display, on one of its own, with a summary and a screenshot
 	@tools/packages build $(if $(DISPLAY)$(WAYLAND_DISPLAY),,headless)

@@ -1,4 +1,4 @@
-//! tine's queue as an event source of [calloop](calloop).
+//! tine's queue as an event source of [calloop].
 //!
 //! [`QueueSource`] is all there is: it lets calloop poll the queue's one descriptor and dispatches
 //! when that is readable. There is no thread, no timer and no wake-up without work; signals,

@@ -1,4 +1,4 @@
-//! tine's queue in a [winit](winit) event loop, on X11 and on Wayland.
+//! tine's queue in a [winit] event loop, on X11 and on Wayland.
 //!
 //! winit lets no program add a descriptor to what it polls. So there is one thread beside the loop,
 //! named `tine-winit`, which is parked in `poll(2)` on the queue's descriptor. When that is readable
