@@ -99,6 +99,7 @@ pub(crate) fn fork() -> rustix::io::Result<()> {
 }
 
 /// A process comes to a stage, and no further if it is doomed.
+#[inline(always)]
 pub(crate) fn process_at(stage: Stage) {
     if DOOMED.get() && FAULTS.get().stage == Some(stage) {
         die();
@@ -112,6 +113,7 @@ pub(crate) fn template_at(stage: Stage) {
     }
 }
 
+#[cold]
 fn die() {
     // The signal comes before the call returns; there is nothing that could be refused.
     let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);

@@ -339,10 +339,10 @@ impl Body {
 
     /// Hears what a process that is not the app's child says of itself: its id, or why it cannot serve.
     fn listen(&mut self) -> Result<(), String> {
-        let (mut inbox, mut fds) = (Inbox::default(), Vec::new());
+        let mut inbox = Inbox::default();
         loop {
-            match inbox.receive(&self.root, &mut fds) {
-                Ok(Some((header, body))) => match Message::decode(header, body) {
+            match inbox.receive(&self.root) {
+                Ok(Some((header, body, _))) => match Message::decode(header, body) {
                     Ok(Message::Started { pid, .. }) => self.meet(pid),
                     Ok(Message::Refused { what, .. }) => {
                         return Err(String::from_utf8_lossy(what).into_owned());

@@ -250,11 +250,10 @@ impl Link {
             self.flush();
         }
         let mut inbox = self.inbox.take();
-        let mut fds = Vec::new();
-        match inbox.receive(&*self.socket, &mut fds) {
-            Ok(Some((header, body))) => {
+        match inbox.receive(&*self.socket) {
+            Ok(Some((header, body, fd))) => {
                 let heard = Message::decode(header, body)
-                    .and_then(|message| self.hear(header.id, message, fds.pop()));
+                    .and_then(|message| self.hear(header.id, message, fd));
                 if let Err(error) = heard {
                     self.lost(&error.to_string());
                 }

@@ -1,10 +1,44 @@
 //! Flow 2: what a template knows of each child, until it has told the child's end.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
 use super::stderr::Stderr;
 use crate::sys::Reaped;
 use crate::wire::{Ended, Message};
+
+/// Children that are kept where the template's own memory is; more are rare.
+const FEW: usize = 16;
+
+/// The processes that live, by process id.
+#[derive(Default)]
+pub(super) struct Children {
+    few: [Option<(i32, Child)>; FEW],
+    /// Process ids need no random keys, which, once made here, would be the same in all workers.
+    more: HashMap<i32, Child, BuildHasherDefault<DefaultHasher>>,
+}
+
+impl Children {
+    pub fn add(&mut self, pid: i32, child: Child) {
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some((pid, child)),
+            None => drop(self.more.insert(pid, child)),
+        }
+    }
+
+    pub fn get_mut(&mut self, pid: i32) -> Option<&mut Child> {
+        let few = self.few.iter_mut().flatten().find(|(of, _)| *of == pid);
+        few.map(|(_, child)| child).or_else(|| self.more.get_mut(&pid))
+    }
+
+    pub fn remove(&mut self, pid: i32) -> Option<Child> {
+        let is_it =
+            |place: &&mut Option<(i32, Child)>| matches!(place, Some((of, _)) if *of == pid);
+        let few = self.few.iter_mut().find(is_it).and_then(Option::take);
+        few.map(|(_, child)| child).or_else(|| self.more.remove(&pid))
+    }
+}
 
 /// A process that the template has forked.
 pub(super) struct Child {

@@ -44,7 +44,7 @@ pub(super) fn enter(birth: Birth) -> ! {
     let (mut socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
     VOICE.set(voice.or_else(Voice::new));
     if spare {
-        sys::title::show("spare", b"");
+        sys::title::show(*b"spare", b"");
         (socket, waiting) = await_request(socket);
     }
     if rustix::io::ioctl_fionbio(&socket, false).is_err() {
@@ -97,7 +97,7 @@ fn follow(mut orders: Orders) -> (How, Vec<u8>) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn leave(how: How, text: &[u8]) -> ! {
     say(how, text);
     sys::exit_now(how.code())
@@ -153,7 +153,7 @@ fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
 #[inline(always)]
 fn keep(first: OwnedFd, items: &mut Items) -> Result<OwnedFd> {
     if items.is_empty() {
-        return Ok(sys::descriptors::keep_only(first, Vec::new())?.0);
+        return Ok(sys::descriptors::keep_one(first)?);
     }
     keep_too(first, items)
 }
@@ -178,9 +178,9 @@ fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
-    sys::title::show("worker", name);
+    sys::title::show(*b"worker", name);
     fault::process_at(Stage::Entering);
     let ending = catch(|| prepare::enter(name, worker));
     fault::process_at(Stage::Leaving);
@@ -207,8 +207,11 @@ impl fmt::Display for Panic {
 }
 
 /// Calls code of the program's, and catches its panic.
+#[inline(always)]
 pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
-    PANIC.take();
+    if PANIC.with_borrow(Option::is_some) {
+        forget_panic();
+    }
     catch_unwind(AssertUnwindSafe(function)).map_err(|payload| {
         let text = text(&*payload);
         // A program that has put its own hook in place leaves the payload only; so does resume_unwind(),
@@ -216,6 +219,11 @@ pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
         let noted = PANIC.take().filter(|noted| text.as_ref().is_none_or(|t| *t == noted.message));
         noted.unwrap_or_else(|| Panic { message: text.unwrap_or_default(), place: String::new() })
     })
+}
+
+#[cold]
+fn forget_panic() {
+    PANIC.take();
 }
 
 thread_local! {

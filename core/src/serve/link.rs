@@ -27,10 +27,9 @@ impl Link {
     pub fn receive<'b>(
         &self,
         inbox: &'b mut Inbox,
-        fds: &mut Vec<OwnedFd>,
-    ) -> Result<Option<(u64, Message<'b>)>> {
-        match inbox.receive(&self.socket, fds)? {
-            Some((header, body)) => Ok(Some((header.id, Message::decode(header, body)?))),
+    ) -> Result<Option<(u64, Message<'b>, Option<OwnedFd>)>> {
+        match inbox.receive(&self.socket)? {
+            Some((header, body, fd)) => Ok(Some((header.id, Message::decode(header, body)?, fd))),
             None => Ok(None),
         }
     }

@@ -1,12 +1,17 @@
 //! Flow 2: processes forked ahead, which wait for a request.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
 use super::stderr::Stderr;
 use crate::Result;
 use crate::wire::{HEADER, Header, Message, Waiting, socket};
+
+/// How long nothing must have been asked for before a spare is made: forking right after one was handed out would
+/// hold up the very process that it is to speed up.
+const CALM: Duration = Duration::from_millis(1);
 
 /// A process that waits for its socket.
 pub(super) struct Spare {
@@ -23,13 +28,17 @@ pub(super) struct Spares {
     /// Memory is short, or a fork was refused: none are made before the next request.
     resting: bool,
     ready: Vec<Spare>,
+    /// When something was asked for last.
+    asked: Option<Instant>,
     pressure: Option<OwnedFd>,
 }
 
 impl Spares {
-    /// Tells whether one should be made when there is nothing else to do.
-    pub fn lack(&self) -> bool {
-        !self.resting && self.ready.len() < self.wanted
+    /// How long the template should wait for something else to do before it makes one. None: there are enough.
+    pub fn patience(&self) -> Option<Duration> {
+        let lacks = !self.resting && self.ready.len() < self.wanted;
+        let asked = || self.asked.map_or(CALM, |asked| asked.elapsed());
+        lacks.then(|| CALM.saturating_sub(asked()))
     }
 
     /// Sets how many there should be; gives a descriptor to watch for [`EventFlags::PRI`] from now on.
@@ -68,6 +77,7 @@ impl Spares {
     /// Hands a request to a spare, the oldest first. None: there is none that takes it.
     pub fn hand_over(&mut self, process: &OwnedFd, waiting: Waiting) -> Option<Spare> {
         self.resting = false;
+        self.asked = (self.wanted > 0).then(Instant::now);
         while !self.ready.is_empty() {
             let spare = self.ready.remove(0);
             let fork = Message::Fork(waiting);

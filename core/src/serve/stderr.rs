@@ -19,6 +19,18 @@ use crate::wire::{How, LastWords};
 /// Octets of standard error that an exit report keeps.
 const TAIL: usize = 4096;
 
+/// Packets that a pipe has room for, and one more, unless somebody has made it larger (pipe(7)).
+const PIPE: usize = 17;
+
+/// Room for one packet.
+pub(super) struct Packet([MaybeUninit<u8>; LastWords::MAX]);
+
+impl Default for Packet {
+    fn default() -> Self {
+        Packet([MaybeUninit::uninit(); LastWords::MAX])
+    }
+}
+
 /// The template's side of one worker's standard error.
 pub(super) struct Stderr {
     pipe: OwnedFd,
@@ -68,14 +80,9 @@ impl Stderr {
     }
 
     /// Reads at most `packets` packets.
-    ///
-    /// Not inlined, so that the packet does not spread the frame of the template's loop over more pages.
-    #[inline(never)]
-    pub fn read(&mut self, packets: usize) -> Read {
-        // Not zeroed: only the pages that are read into are written to.
-        let mut packet = [MaybeUninit::uninit(); LastWords::MAX];
+    pub fn read(&mut self, packets: usize, packet: &mut Packet) -> Read {
         for _ in 0..packets {
-            match rustix::io::read(&self.pipe, &mut packet[..]) {
+            match rustix::io::read(&self.pipe, &mut packet.0[..]) {
                 Ok(([], _)) => return Read::End,
                 Ok((packet, _)) => self.take(packet),
                 Err(Errno::INTR) => (),
@@ -88,14 +95,18 @@ impl Stderr {
     }
 
     /// Reads what the pipe can hold: all that a worker that has ended wrote, however fast others write on.
-    pub fn read_last(&mut self) -> Read {
+    pub fn read_last(&mut self, packet: &mut Packet) -> Read {
         drop(self.writer.take());
         if rustix::fs::fstat(&self.pipe).is_ok_and(|pipe| pipe.st_mode & NOD.as_raw_mode() != 0) {
             self.nodded = true;
         }
-        // A worker may have made it larger, up to a megabyte and more (fcntl(2), `F_SETPIPE_SZ`).
-        let octets = rustix::pipe::fcntl_getpipe_size(&self.pipe).unwrap_or(16 * LastWords::MAX);
-        self.read(octets / LastWords::MAX + 1)
+        match self.read(PIPE, packet) {
+            Read::More => (),
+            read => return read,
+        }
+        // The worker has made it larger, up to a megabyte and more (fcntl(2), `F_SETPIPE_SZ`).
+        let octets = rustix::pipe::fcntl_getpipe_size(&self.pipe).unwrap_or(0);
+        self.read(octets / LastWords::MAX + 1, packet)
     }
 
     fn take(&mut self, packet: &[u8]) {

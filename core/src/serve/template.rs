@@ -3,8 +3,7 @@
 //! One thread, no allocation that a child would have to share beyond what its bookkeeping needs, and no
 //! look into a process's orders: those wait in the process's socket and are read by the process.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::collections::BTreeMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,15 +15,15 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::child::Child;
+use super::child::{Child, Children};
 use super::enter::{self, Birth, enter};
 use super::image;
 use super::items::Items;
 use super::link::Link;
 use super::spare::{Spare, Spares};
-use super::stderr::{Read, Stderr};
+use super::stderr::{Packet, Read, Stderr, Voice};
 use crate::fault::{self, Stage};
-use crate::sys::{self, Forked};
+use crate::sys::{self, Apart, Forked};
 use crate::wire::{Inbox, Message, Waiting, socket};
 use crate::{Error, Result};
 
@@ -55,13 +54,14 @@ fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
         }
     }
     sys::descriptors::make_null(0)?;
-    Ok(sys::descriptors::keep_only(root, Vec::new())?.0)
+    Ok(sys::descriptors::keep_one(root)?)
 }
 
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
 pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
-    sys::title::show("template", b"");
-    let code = match Template::new(root, items).and_then(|mut template| template.run()) {
+    sys::title::show(*b"template", b"");
+    let template = Template::new(root, items).and_then(|template| Ok(Apart::new(template)?));
+    let code = match template.and_then(|mut template| template.run()) {
         Ok(()) => 0,
         Err(error) => {
             // The one place where tine prints: its own process is about to end, and the links say no why.
@@ -72,17 +72,13 @@ pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     sys::exit_now(code)
 }
 
-/// Keys that every child may know: process ids need no others, and random ones, once made here, would be the
-/// same in all workers.
-type FixedKeys = BuildHasherDefault<DefaultHasher>;
-
+/// All that a template knows. Processes do not get it: see [`Apart`].
 struct Template {
     epoll: OwnedFd,
     signals: OwnedFd,
     links: BTreeMap<u64, Link>,
     next_link: u64,
-    /// Its room is kept: a map that frees and takes it with each child would write to more pages.
-    children: HashMap<i32, Child, FixedKeys>,
+    children: Children,
     /// Standard error of children that have ended while others still hold it.
     strays: BTreeMap<i32, Stderr>,
     /// The link whose state this process has, and which of its states.
@@ -93,8 +89,7 @@ struct Template {
     /// What every process inherits.
     items: Items,
     inbox: Inbox,
-    /// Room for what comes with a message: an allocator would write to more pages.
-    fds: Vec<OwnedFd>,
+    packet: Packet,
     pid: Pid,
 }
 
@@ -140,14 +135,14 @@ impl Template {
             signals,
             links: BTreeMap::new(),
             next_link: 0,
-            children: HashMap::with_capacity_and_hasher(16, FixedKeys::default()),
+            children: Children::default(),
             strays: BTreeMap::new(),
             state: None,
             pipe: None,
             spares: Spares::default(),
             items,
             inbox: Inbox::default(),
-            fds: Vec::with_capacity(4),
+            packet: Packet::default(),
             pid: rustix::process::getpid(),
         };
         let started = Message::Started { pid: std::process::id(), spare: false };
@@ -168,11 +163,12 @@ impl Template {
                 self.pipe = Stderr::new().ok();
             }
             // Spares are made one at a time, and only while nothing else is to be done.
-            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            let idle = self.spares.lack();
-            let timeout = idle.then_some(&at_once);
-            let events = match epoll::wait(&self.epoll, &mut events, timeout) {
-                Ok(([], _)) if idle => {
+            let timeout = self
+                .spares
+                .patience()
+                .map(|patience| Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() });
+            let events = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+                Ok(([], _)) if timeout.is_some() => {
                     if self.fork_spare().is_err() {
                         self.spares.rest();
                     }
@@ -182,9 +178,12 @@ impl Template {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(Error::system("wait for orders", error)),
             };
+            // What is asked for goes before what has ended: an app waits for it, and hears of the end together
+            // with the beginning.
+            let mut ended = false;
             for event in events {
                 match Token::of(event.data) {
-                    Token::Signals => self.children_ended(),
+                    Token::Signals => ended = true,
                     Token::Link(number) => self.link_ready(number, event.flags),
                     Token::Stderr(pid) => self.stderr_ready(pid),
                     Token::Pressure => {
@@ -192,6 +191,9 @@ impl Template {
                         self.spares.rest();
                     }
                 }
+            }
+            if ended {
+                self.children_ended();
             }
         }
         Ok(())
@@ -214,18 +216,13 @@ impl Template {
         }
         let Some(link) = self.links.get(&number) else { return };
         let mut inbox = std::mem::take(&mut self.inbox);
-        let mut fds = std::mem::take(&mut self.fds);
-        let goes_on = match link.receive(&mut inbox, &mut fds) {
-            Ok(Some((id, message))) => {
-                let fd = fds.drain(..).next();
-                self.obey(number, id, message, fd)
-            }
+        let goes_on = match link.receive(&mut inbox) {
+            Ok(Some((id, message, fd))) => self.obey(number, id, message, fd),
             Ok(None) => false,
             // The app speaks for itself alone: what it garbles costs it this link.
             Err(error) => error.io().and_then(Errno::from_io_error) == Some(Errno::AGAIN),
         };
-        fds.clear();
-        (self.inbox, self.fds) = (inbox, fds);
+        self.inbox = inbox;
         if !goes_on {
             self.disconnect(number);
         }
@@ -295,21 +292,39 @@ impl Template {
         }
         let mut stderr = self.stderr()?;
         fault::template_at(Stage::Asked);
-        let forked = fault::fork().and_then(|()| sys::fork());
-        match forked.map_err(|error| Error::system("fork the template", error))? {
-            Forked::Child => enter(Birth {
-                socket,
-                voice: stderr.take_voice(),
-                waiting,
-                spare: false,
-                items: std::mem::take(&mut self.items),
-                parent: self.pid,
-            }),
-            Forked::Parent(pid) => {
-                self.born(pid, Child { link, id, stderr, born: Instant::now() }, false);
+        let birth = self.birth(socket, stderr.take_voice(), waiting, false);
+        let pid = self.bear(birth).map_err(|error| Error::system("fork the template", error))?;
+        self.born(pid, Child { link, id, stderr, born: Instant::now() }, false);
+        Ok(())
+    }
+
+    /// What a process gets, taken out before the fork: afterwards it can look at nothing of this.
+    #[inline(always)]
+    fn birth(
+        &mut self,
+        socket: OwnedFd,
+        voice: Option<(OwnedFd, Voice)>,
+        waiting: Waiting,
+        spare: bool,
+    ) -> Birth {
+        let items = std::mem::take(&mut self.items);
+        Birth { socket, voice, waiting, spare, items, parent: self.pid }
+    }
+
+    /// Forks; in the process, the call does not return.
+    #[inline(always)]
+    fn bear(&mut self, birth: Birth) -> rustix::io::Result<Pid> {
+        match fault::fork().and_then(|()| sys::fork()) {
+            Ok(Forked::Child) => enter(birth),
+            Ok(Forked::Parent(pid)) => {
+                self.items = birth.items;
+                Ok(pid)
+            }
+            Err(error) => {
+                self.items = birth.items;
+                Err(error)
             }
         }
-        Ok(())
     }
 
     /// Executes this program's image anew, without copying this process: the C library's posix_spawn does.
@@ -333,19 +348,9 @@ impl Template {
     fn fork_spare(&mut self) -> Result<()> {
         let (handoff, far) = socket::link_pair()?;
         let mut stderr = self.stderr()?;
-        match fault::fork().and_then(|()| sys::fork())? {
-            Forked::Child => enter(Birth {
-                socket: far,
-                voice: stderr.take_voice(),
-                waiting: Waiting::default(),
-                spare: true,
-                items: std::mem::take(&mut self.items),
-                parent: self.pid,
-            }),
-            Forked::Parent(pid) => {
-                self.spares.add(Spare { pid: pid.as_raw_nonzero().get(), handoff, stderr });
-            }
-        }
+        let birth = self.birth(far, stderr.take_voice(), Waiting::default(), true);
+        let pid = self.bear(birth)?;
+        self.spares.add(Spare { pid: pid.as_raw_nonzero().get(), handoff, stderr });
         Ok(())
     }
 
@@ -372,7 +377,7 @@ impl Template {
         // Without it, standard error is read when the child ends: later, but nothing is missing.
         let _ =
             epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(raw).data(), EventFlags::IN);
-        self.children.insert(raw, child);
+        self.children.add(raw, child);
         fault::template_at(Stage::Told);
     }
 
@@ -414,13 +419,13 @@ impl Template {
     }
 
     fn stderr_ready(&mut self, pid: i32) {
-        if let Some(child) = self.children.get_mut(&pid) {
-            if child.stderr.read(PACKETS) == Read::End {
+        if let Some(child) = self.children.get_mut(pid) {
+            if child.stderr.read(PACKETS, &mut self.packet) == Read::End {
                 // It has closed its standard error and lives on: stop listening.
                 let _ = epoll::delete(&self.epoll, child.stderr.pipe());
             }
         } else if let Some(stray) = self.strays.get_mut(&pid)
-            && stray.read(PACKETS) == Read::End
+            && stray.read(PACKETS, &mut self.packet) == Read::End
         {
             self.strays.remove(&pid);
         }
@@ -433,12 +438,12 @@ impl Template {
         while let Some(reaped) = sys::reap() {
             let pid = reaped.pid.as_raw_nonzero().get();
             // Not a child of anyone's asking: a spare, or one that a prepared function has left.
-            let Some(mut child) = self.children.remove(&pid) else {
+            let Some(mut child) = self.children.remove(pid) else {
                 self.spares.ended(pid);
                 continue;
             };
             // All that the child itself wrote lies in the pipe by now.
-            let end = child.stderr.read_last();
+            let end = child.stderr.read_last(&mut self.packet);
             self.tell(child.link, child.id, &child.ended(&reaped), None);
             if end != Read::End {
                 self.strays.insert(pid, child.stderr);

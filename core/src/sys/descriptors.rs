@@ -17,34 +17,49 @@ use rustix::io::DupFlags;
 ///
 /// # Errors
 /// The kernel's; descriptors run out only when twice as many as are kept go past the limit.
-#[inline(always)]
 pub(crate) fn keep_only(
     first: OwnedFd,
     others: Vec<OwnedFd>,
 ) -> std::io::Result<(OwnedFd, Vec<OwnedFd>)> {
-    let place = 3;
-    let beyond = place + 1 + others.len() as RawFd;
-    let alone = others.is_empty();
+    let beyond = FIRST + 1 + others.len() as RawFd;
     // Out of the way of the places, so that no dup3 closes one that is still to be moved.
     let aside = |fd: OwnedFd| match fd.into_raw_fd() {
-        fd if fd < beyond && !alone => duplicate_above(fd, beyond),
+        fd if fd < beyond => duplicate_above(fd, beyond),
         fd => Ok(fd),
     };
     let first = aside(first)?;
     let others: Vec<RawFd> = others.into_iter().map(aside).collect::<Result<_, _>>()?;
-    let first = put(first, place)?;
+    let first = put(first, FIRST)?;
     let others: std::io::Result<_> =
-        (place + 1..).zip(others).map(|(place, fd)| put(fd, place)).collect();
-    let args = [beyond as usize, u32::MAX as usize, 0, 0];
-    // SAFETY: see the top.
-    let closed = unsafe { super::raw::syscall(libc::SYS_close_range, args) };
-    if closed < 0 {
-        close_one_by_one(beyond)?;
-    }
+        (FIRST + 1..).zip(others).map(|(place, fd)| put(fd, place)).collect();
+    close_from(beyond)?;
     Ok((first, others?))
 }
 
+/// The same, where nothing else is to be kept: what most processes do, and so in the code of who calls it.
+///
+/// # Errors
+/// The kernel's.
+#[inline(always)]
+pub(crate) fn keep_one(first: OwnedFd) -> std::io::Result<OwnedFd> {
+    let first = put(first.into_raw_fd(), FIRST)?;
+    close_from(FIRST + 1)?;
+    Ok(first)
+}
+
+/// Where the first goes that is kept.
+const FIRST: RawFd = 3;
+
+#[inline(always)]
+fn close_from(beyond: RawFd) -> std::io::Result<()> {
+    let args = [beyond as usize, u32::MAX as usize, 0, 0];
+    // SAFETY: see the top.
+    let closed = unsafe { super::raw::syscall(libc::SYS_close_range, args) };
+    if closed < 0 { close_one_by_one(beyond) } else { Ok(()) }
+}
+
 /// Makes `place` a copy of `fd`, whatever it was, and its owner.
+#[inline(always)]
 fn put(fd: RawFd, place: RawFd) -> std::io::Result<OwnedFd> {
     // SAFETY: see the top: whatever was at `place` is never used again.
     let mut placed = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(place) });
@@ -135,6 +150,7 @@ fn duplicate_above(fd: RawFd, beyond: RawFd) -> std::io::Result<RawFd> {
 }
 
 /// For kernels without close_range (before 5.9) and filters that refuse it.
+#[cold]
 fn close_one_by_one(beyond: RawFd) -> std::io::Result<()> {
     let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

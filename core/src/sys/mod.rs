@@ -3,6 +3,7 @@
 //! Each file allows `unsafe` for itself and says at its top what makes it sound. What a platform must
 //! provide is Linux 5.11 (epoll_pwait2) and later: memfd, pidfd, close_range, signalfd.
 
+mod apart;
 pub(crate) mod descriptors;
 mod environment;
 pub(crate) mod epoll;
@@ -20,6 +21,7 @@ pub(crate) mod startup;
 pub(crate) mod title;
 pub(crate) mod toolkit;
 
+pub(crate) use apart::Apart;
 pub(crate) use environment::{
     is_environment, is_locale, locale, remove_variable, replace_environment, set_locale, tzset,
 };

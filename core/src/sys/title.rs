@@ -10,7 +10,6 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::ffi::CStr;
 
 /// Room for a command line, and a NUL at its end.
 const LENGTH: usize = 96;
@@ -69,21 +68,59 @@ fn areas() -> Option<[u64; 11]> {
 }
 
 /// Names this process: `tine what`, and `of` what.
-#[inline]
-pub(crate) fn show(what: &str, of: &[u8]) {
-    let what = b"tine ".iter().chain(what.as_bytes());
-    let colon: &[u8] = if of.is_empty() { b"" } else { b": " };
-    TITLE.with(|title| {
-        let octets = what.clone().chain(colon).chain(of).chain(std::iter::repeat(&0));
-        title[..LENGTH - 1].iter().zip(octets).for_each(|(place, octet)| place.set(*octet));
-    });
-    // Of an entry's path the last part says most, and the rest would not fit.
-    let last = of.rsplit(|octet| *octet == b':').next().unwrap_or_default();
-    let octets = what.take(if last.is_empty() { 15 } else { 5 }).chain(last);
-    let mut short = [0; 16];
-    short[..15].iter_mut().zip(octets).for_each(|(place, octet)| *place = *octet);
-    if let Ok(short) = CStr::from_bytes_until_nul(&short) {
-        // Never refused (prctl(2), PR_SET_NAME).
-        let _never = rustix::thread::set_name(short);
+///
+/// It calls nothing and reads no constant from memory, as either would be on a page that a fresh process has not
+/// entered yet.
+#[inline(always)]
+pub(crate) fn show<const N: usize>(what: [u8; N], of: &[u8]) {
+    let title = TITLE.with(|title| title.as_ptr().cast::<u8>().cast_mut());
+    let mut place = 0;
+    let mut write = |octet: u8| {
+        if place < LENGTH - 1 {
+            // SAFETY: within TITLE, which only this thread, the process's only one, writes to. Volatile, lest
+            // a compiler make a call of it.
+            unsafe { title.add(place).write_volatile(octet) };
+            place += 1;
+        }
+    };
+    let mut short = [0_u8; 16];
+    let mut short_place = 0;
+    let mut write_short = |octet: u8| {
+        if short_place < 15 {
+            // SAFETY: a reference is valid to write to. Volatile as above.
+            unsafe { std::ptr::from_mut(&mut short[short_place]).write_volatile(octet) };
+            short_place += 1;
+        }
+    };
+    for octet in *b"tine " {
+        write(octet);
+        write_short(octet);
     }
+    for octet in what {
+        write(octet);
+    }
+    // Of an entry's path the last part says most, and the rest would not fit the short name.
+    let last = of.iter().rposition(|octet| *octet == b':').map_or(0, |colon| colon + 1);
+    if last == of.len() {
+        for octet in what {
+            write_short(octet);
+        }
+    }
+    if !of.is_empty() {
+        for octet in *b": " {
+            write(octet);
+        }
+    }
+    for (at, octet) in of.iter().enumerate() {
+        write(*octet);
+        if at >= last {
+            write_short(*octet);
+        }
+    }
+    for _ in 0..LENGTH {
+        write(0);
+    }
+    let args = [libc::PR_SET_NAME as usize, short.as_ptr() as usize, 0, 0];
+    // SAFETY: the kernel reads 16 octets at most, of which the last is 0 (prctl(2)). It never refuses.
+    unsafe { super::raw::syscall(libc::SYS_prctl, args) };
 }

@@ -1,6 +1,6 @@
 //! Flow 2: the fields of a message's body, written and read without I/O.
 
-use super::{BODY_MAX, FDS_MAX, HEADER, LONG, VERSION};
+use super::{BODY_MAX, FDS_MAX, HEADER, LONG, Room, VERSION};
 use crate::{Error, ErrorKind, Result};
 
 /// The error of every refusal in this module: what was wrong with the octets.
@@ -58,27 +58,24 @@ impl Header {
 }
 
 /// Appends fields to a body.
-pub(super) struct Body<'a>(pub &'a mut Vec<u8>);
+pub(super) struct Body<'a>(pub &'a mut Room);
 
 impl Body<'_> {
     pub fn u8(&mut self, value: u8) -> &mut Self {
-        self.0.push(value);
-        self
+        self.rest(&[value])
     }
 
     pub fn u32(&mut self, value: u32) -> &mut Self {
-        self.0.extend(value.to_le_bytes());
-        self
+        self.rest(&value.to_le_bytes())
     }
 
     pub fn u64(&mut self, value: u64) -> &mut Self {
-        self.0.extend(value.to_le_bytes());
-        self
+        self.rest(&value.to_le_bytes())
     }
 
     /// Octets up to the body's end, without a length of their own.
     pub fn rest(&mut self, octets: &[u8]) -> &mut Self {
-        self.0.extend(octets);
+        self.0.put(octets);
         self
     }
 

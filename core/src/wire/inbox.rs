@@ -13,8 +13,7 @@ const SHORT: usize = 128;
 
 /// Takes messages off a link, one at a time.
 ///
-/// Most are short, and a long one takes no more room than it needs: each page that a template writes to is
-/// one that the next fork shares and that the next write has to copy.
+/// Most are short, and a long one takes no more room than it needs.
 pub(crate) struct Inbox {
     short: [u8; SHORT],
     /// Of a longer one.
@@ -27,35 +26,61 @@ impl Default for Inbox {
     }
 }
 
+/// The descriptors of a message: no message on a link has more than one of its own, and the file of a long body.
+#[derive(Default)]
+struct Fds {
+    places: [Option<OwnedFd>; 2],
+    /// How many came, those among them for which there is no place.
+    came: usize,
+}
+
+impl Extend<OwnedFd> for Fds {
+    fn extend<I: IntoIterator<Item = OwnedFd>>(&mut self, fds: I) {
+        for fd in fds {
+            if let Some(place) = self.places.get_mut(self.came) {
+                *place = Some(fd);
+            }
+            self.came += 1;
+        }
+    }
+}
+
+impl Fds {
+    /// Takes the last one.
+    fn pop(&mut self) -> Option<OwnedFd> {
+        self.places.iter_mut().rev().find_map(Option::take)
+    }
+}
+
+/// A message as it came: what it is, its body, and the descriptor that came with it.
+type Came<'b> = (Header, &'b [u8], Option<OwnedFd>);
+
 impl Inbox {
     /// Takes one message without waiting. None: the peer is gone.
     ///
     /// # Errors
     /// The kernel's (`EAGAIN` when nothing is there), and [`ErrorKind::Protocol`](crate::ErrorKind).
-    pub fn receive(
-        &mut self,
-        link: impl AsFd,
-        fds: &mut Vec<OwnedFd>,
-    ) -> Result<Option<(Header, &[u8])>> {
-        let Received { octets: got, lost_fds } = self.fill(link, fds)?;
+    pub fn receive(&mut self, link: impl AsFd) -> Result<Option<Came<'_>>> {
+        let mut fds = Fds::default();
+        let Received { octets: got, lost_fds } = self.fill(link, &mut fds)?;
         if got == 0 {
             return Ok(None);
         }
         let header = self.octets(got).first_chunk().ok_or_else(|| socket::short(got))?;
         let header = Header::decode(header)?;
         // Descriptors that were lost leave a message that can still be answered.
-        if HEADER + header.inline() != got || (usize::from(header.fds) != fds.len() && !lost_fds) {
+        if HEADER + header.inline() != got || (usize::from(header.fds) != fds.came && !lost_fds) {
             return Err(socket::short(got));
         }
         if header.long {
             let file = fds.pop().ok_or_else(|| socket::short(got))?;
             self.large = socket::read_long(file, header)?;
-            return Ok(Some((header, &self.large)));
+            return Ok(Some((header, &self.large, fds.pop())));
         }
-        Ok(Some((header, &self.octets(got)[HEADER..])))
+        Ok(Some((header, &self.octets(got)[HEADER..], fds.pop())))
     }
 
-    fn fill(&mut self, link: impl AsFd, fds: &mut Vec<OwnedFd>) -> rustix::io::Result<Received> {
+    fn fill(&mut self, link: impl AsFd, fds: &mut Fds) -> rustix::io::Result<Received> {
         // How long it is (recv(2)); no part of it is taken yet.
         let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
         let (_, len) = rustix::io::retry_on_intr(|| rustix::net::recv(&link, &mut [0; 1], flags))?;

@@ -2,7 +2,7 @@
 
 use super::codec::{Body, Fields, Header, garbage};
 use super::execute::Execute;
-use super::{BODY_MAX, HEADER};
+use super::{BODY_MAX, HEADER, Room, USUAL};
 use crate::{Error, Result};
 
 /// A message without its descriptors; bodies borrow from the buffer that was read.
@@ -104,10 +104,6 @@ pub(crate) enum How {
     /// A function that was called in it failed or panicked, or a library could not be loaded.
     Unprepared = 7,
 }
-
-/// What most messages fit. All are made in room of one size, which an allocator then has at hand from the one
-/// before: making more would write to more of the pages that templates and their processes share.
-pub(crate) const USUAL: usize = 128;
 
 /// The last words of a process as they stand in its pipe: a packet of at most [`LastWords::MAX`] octets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,22 +221,21 @@ impl<'a> Message<'a> {
     /// A body past [`BODY_MAX`](super::BODY_MAX) is given apart, to be put into a file that is one
     /// descriptor more.
     pub fn encode(&self, id: u64, fds: usize) -> (Vec<u8>, Option<Vec<u8>>) {
-        let mut octets = Vec::with_capacity(USUAL);
-        let body = self.encode_to(&mut octets, id, fds);
-        (octets, body)
+        let mut room = Room::default();
+        let body = self.encode_to(&mut room, id, fds);
+        (room.into_vec(), body)
     }
 
-    /// The same, into room that is there.
-    pub fn encode_to(&self, octets: &mut Vec<u8>, id: u64, fds: usize) -> Option<Vec<u8>> {
-        octets.clear();
-        octets.resize(HEADER, 0);
-        self.body(&mut Body(octets));
-        let len = octets.len() - HEADER;
+    /// The same, into room that is empty.
+    pub fn encode_to(&self, room: &mut Room, id: u64, fds: usize) -> Option<Vec<u8>> {
+        room.put(&[0; HEADER]);
+        self.body(&mut Body(room));
+        let len = room.octets().len() - HEADER;
         let long = len > BODY_MAX;
         let fds = (fds + usize::from(long)) as u16;
         let header = Header { code: self.code(), long, fds, len: len as u32, id };
-        let body = long.then(|| octets.split_off(HEADER));
-        octets[..HEADER].copy_from_slice(&header.encode());
+        let body = long.then(|| room.split_off(HEADER));
+        room.octets_mut()[..HEADER].copy_from_slice(&header.encode());
         body
     }
 
@@ -323,7 +318,7 @@ impl<'a> Message<'a> {
     /// The entry's name, if these octets are one whole [`Message::Run`] that wants no report, and nothing else.
     ///
     /// As [`Message::decode`] would read it, without the table of that, which lies on a page of its own.
-    #[inline]
+    #[inline(always)]
     pub fn plain_run(octets: &[u8]) -> Option<&[u8]> {
         let (header, body) = octets.split_first_chunk::<HEADER>()?;
         let (report, entry) = body.split_first()?;

@@ -52,14 +52,16 @@ pub(crate) mod golden;
 mod inbox;
 mod message;
 mod outbox;
+mod room;
 pub(crate) mod socket;
 
 pub(crate) use codec::Header;
 pub(crate) use inbox::Inbox;
 
 pub(crate) use execute::{Execute, Given};
-pub(crate) use message::{Ended, How, Last, LastWords, Message, State, USUAL, Waiting};
+pub(crate) use message::{Ended, How, Last, LastWords, Message, State, Waiting};
 pub(crate) use outbox::{Outbox, long_file};
+pub(crate) use room::{Room, USUAL};
 
 /// The first octet of every message; the sides are one program, so others are refused.
 pub(crate) const VERSION: u8 = 1;

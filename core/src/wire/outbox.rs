@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-use super::{FDS_MAX, HEADER, Header, Message, USUAL, socket};
+use super::{FDS_MAX, HEADER, Header, Message, Room, socket};
 use crate::{Error, Result};
 
 /// Messages that wait to be sent, in order.
@@ -18,8 +18,6 @@ pub(crate) struct Outbox {
     parcels: VecDeque<Parcel>,
     /// Each message is a parcel of its own, for a link; else they are sent together.
     boundaries: bool,
-    /// Room for a message that is sent at once.
-    room: Vec<u8>,
 }
 
 /// Octets that go out together, with the descriptors that travel with the first of them.
@@ -33,7 +31,7 @@ struct Parcel {
 impl Outbox {
     /// For a link: message boundaries are kept.
     pub fn for_link() -> Self {
-        Outbox { boundaries: true, room: Vec::with_capacity(USUAL), ..Outbox::default() }
+        Outbox { boundaries: true, ..Outbox::default() }
     }
 
     /// Appends a message and its descriptors.
@@ -71,16 +69,17 @@ impl Outbox {
         if !self.parcels.is_empty() {
             return self.push(message, id, fd.map(Arc::new).into_iter().collect());
         }
-        let body = message.encode_to(&mut self.room, id, usize::from(fd.is_some()));
+        let mut room = Room::default();
+        let body = message.encode_to(&mut room, id, usize::from(fd.is_some()));
         let file = body.map(|body| long_file(&body)).transpose()?;
         let mut borrowed = [rustix::stdio::stdin(); 2];
         let fds = fd.iter().chain(&file);
         let count = borrowed.iter_mut().zip(fds).map(|(place, fd)| *place = fd.as_fd()).count();
-        match socket::send(&socket, &self.room, &borrowed[..count]) {
+        match socket::send(&socket, room.octets(), &borrowed[..count]) {
             Ok(_) => (),
             // If the reason is more than a full socket, the next flush meets it again.
             Err(_) => {
-                self.append(self.room.clone(), fd.into_iter().chain(file).map(Arc::new).collect())
+                self.append(room.into_vec(), fd.into_iter().chain(file).map(Arc::new).collect())
             }
         }
         Ok(())
@@ -188,11 +187,11 @@ mod tests {
         outbox.push(&Message::Retired, 8, Vec::new()).unwrap();
         outbox.flush(&near).unwrap();
         assert!(outbox.is_empty());
-        let (mut inbox, mut fds) = (Inbox::default(), Vec::new());
-        let (header, body) = inbox.receive(&far, &mut fds).unwrap().unwrap();
-        assert_eq!((header.id, fds.len()), (7, 1));
+        let mut inbox = Inbox::default();
+        let (header, body, fd) = inbox.receive(&far).unwrap().unwrap();
+        assert_eq!((header.id, fd.is_some()), (7, true));
         assert_eq!(Message::decode(header, body).unwrap(), Message::State(state));
-        let (header, body) = inbox.receive(&far, &mut Vec::new()).unwrap().unwrap();
+        let (header, body, _) = inbox.receive(&far).unwrap().unwrap();
         assert_eq!(Message::decode(header, body).unwrap(), Message::Retired);
     }
 }

@@ -54,8 +54,37 @@ pub(crate) fn send_as(
     fds: &[BorrowedFd<'_>],
     flags: SendFlags,
 ) -> rustix::io::Result<usize> {
+    // Most messages have one descriptor or none, and room for all that the kernel takes would spread a template's
+    // stack over one page more.
+    if fds.len() <= FEW {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FEW))];
+        return send_with(&mut space, socket, octets, fds, flags);
+    }
+    send_many(socket, octets, fds, flags)
+}
+
+/// Descriptors that are few.
+const FEW: usize = 2;
+
+#[inline(never)]
+fn send_many(
+    socket: impl AsFd,
+    octets: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> rustix::io::Result<usize> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    send_with(&mut space, socket, octets, fds, flags)
+}
+
+fn send_with(
+    space: &mut [MaybeUninit<u8>],
+    socket: impl AsFd,
+    octets: &[u8],
+    fds: &[BorrowedFd<'_>],
+    flags: SendFlags,
+) -> rustix::io::Result<usize> {
+    let mut ancillary = SendAncillaryBuffer::new(space);
     if !fds.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(fds));
     }
@@ -81,7 +110,7 @@ pub(crate) struct Received {
 pub(crate) fn receive(
     socket: impl AsFd,
     buffer: &mut [u8],
-    fds: &mut Vec<OwnedFd>,
+    fds: &mut impl Extend<OwnedFd>,
     flags: RecvFlags,
 ) -> rustix::io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
