@@ -22,6 +22,7 @@ use crate::crew::Crew;
 use crate::files::Files;
 use crate::id_set::IdSet;
 use crate::index::Index;
+use crate::level::Level;
 use crate::listing::Source;
 use crate::measures::Measures;
 use crate::thumbnails::Thumbnail;
@@ -41,9 +42,11 @@ glib::wrapper! {
 #[derive(Clone, Debug)]
 pub struct Whole {
     /// All of it, or as much as was wanted.
-    pub texture: gdk::Texture,
+    pub level: Level,
     /// The picture's own size, right side up.
     pub original: Size,
+    /// It is the first of several frames.
+    pub animated: bool,
 }
 
 /// What to do with a picture as a whole, or with the reason why there is none.

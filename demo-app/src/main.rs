@@ -13,6 +13,7 @@
 
 mod about;
 mod accessible;
+mod animation;
 mod app;
 mod arrange;
 mod cache;
@@ -25,6 +26,7 @@ mod gallery;
 mod grid;
 mod id_set;
 mod index;
+mod level;
 mod listing;
 mod measures;
 mod memory;

@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! PictureView (GtkWidget)
-//! └ GtkOverlay
-//!   ├ GtkStack
-//!   │ ├ Canvas: first the thumbnail as a stand-in, then the whole, then every pixel if need be
-//!   │ └ failed: why there is none
-//!   └ previous, next, controls: while the pointer moves
+//! ├ GtkOverlay
+//! │ ├ GtkStack
+//! │ │ ├ Canvas: first the thumbnail as a stand-in, then the whole, then every pixel if need be, or
+//! │ │ │ frame after frame
+//! │ │ └ failed: why there is none
+//! │ ├ busy: when it takes a while
+//! │ └ previous, next, controls: while the pointer moves
+//! └ menu
 //! ```
 
 mod hand;
@@ -14,16 +17,23 @@ mod moves;
 
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
-use gtk4::{gdk, glib};
-use std::cell::{Cell, RefCell};
+use gtk4::{gdk, gio, glib};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::time::Duration;
+use tine::Template;
 use tine_viewer::protocol::Size;
 
 use crate::accessible::set_label;
+use crate::animation::Animation;
 use crate::canvas::Canvas;
 use crate::catalog::Kind;
+use crate::files::open_picture;
 use crate::gallery::{Gallery, Signals, Whole};
 use crate::thumbnails::Thumbnail;
-use crate::wholes::Detail;
+use crate::wholes::{Detail, Key};
+
+/// What comes sooner comes at once.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 mod imp {
     use super::*;
@@ -48,6 +58,10 @@ mod imp {
         pub controls: TemplateChild<gtk4::Revealer>,
         #[template_child]
         pub percent: TemplateChild<gtk4::Button>,
+        #[template_child]
+        pub busy: TemplateChild<gtk4::Spinner>,
+        #[template_child]
+        pub menu: TemplateChild<gtk4::PopoverMenu>,
         pub gallery: RefCell<Option<Gallery>>,
         /// What is heard of the gallery.
         pub signals: RefCell<Option<Signals>>,
@@ -58,8 +72,16 @@ mod imp {
         title: RefCell<String>,
         /// The whole picture has come, or never will.
         pub settled: Cell<bool>,
+        /// Where the pointer is. Events of wheels do not tell.
+        pub pointer: Cell<Option<(f64, f64)>>,
         /// Steps of wheel or touchpad that make no picture yet.
         pub scrolled: Cell<f64>,
+        /// Where the worker of a film comes from.
+        pub template: OnceCell<Template>,
+        /// The film that is shown.
+        pub animation: RefCell<Option<Animation>>,
+        /// Says that it takes a while.
+        pub impatience: RefCell<Option<glib::SourceId>>,
         /// Hides the controls.
         pub rest: RefCell<Option<glib::SourceId>>,
         /// Goes to the next picture.
@@ -95,6 +117,7 @@ mod imp {
 
         fn dispose(&self) {
             self.overlay.unparent();
+            self.menu.unparent();
         }
     }
 
@@ -109,6 +132,11 @@ glib::wrapper! {
 }
 
 impl PictureView {
+    /// Films are decoded by workers from this template; it is told once.
+    pub fn set_template(&self, template: &Template) {
+        let _told = self.imp().template.set(template.clone());
+    }
+
     /// Shows pictures of `gallery`, instead of what was shown before.
     pub fn set_gallery(&self, gallery: &Gallery) {
         self.imp().gallery.replace(Some(gallery.clone()));
@@ -137,6 +165,11 @@ impl PictureView {
         self.imp().settled.get()
     }
 
+    /// All of the picture's pixels, if they are there.
+    pub fn pixels(&self) -> Option<gdk::Texture> {
+        self.imp().canvas.pixels()
+    }
+
     /// Turns the picture to the right.
     pub fn turn(&self, quarters: u32) {
         self.imp().canvas.turn(quarters);
@@ -146,6 +179,7 @@ impl PictureView {
     pub fn show(&self, id: u32) {
         let imp = self.imp();
         let Some(gallery) = self.gallery() else { return };
+        imp.animation.take();
         imp.id.set(id);
         imp.settled.set(false);
         let name = gallery.name(id);
@@ -158,12 +192,15 @@ impl PictureView {
             }
         });
         imp.stack.set_visible_child(&*imp.canvas);
+        self.await_picture();
         self.load(Detail::Screen);
     }
 
     /// Shows nothing, and lets the picture go.
     pub fn clear(&self) {
         self.stop_show();
+        self.set_busy(false);
+        self.imp().animation.take();
         if let Some(gallery) = self.gallery() {
             gallery.unload();
         }
@@ -175,7 +212,7 @@ impl PictureView {
         let done = glib::clone!(
             #[weak(rename_to = this)]
             self,
-            move |result| this.came(id, result)
+            move |result| this.came((id, detail), result)
         );
         gallery.load((id, detail), self.neighbours(), Box::new(done));
     }
@@ -185,22 +222,73 @@ impl PictureView {
         [1, -1].into_iter().filter_map(|step| self.beside(step)).collect()
     }
 
-    fn came(&self, id: u32, result: Result<Whole, String>) {
+    fn came(&self, (id, detail): Key, result: Result<Whole, String>) {
         let imp = self.imp();
         if id != self.id() {
             return;
         }
         imp.settled.set(true);
+        self.set_busy(false);
         match result {
             Ok(whole) => {
                 imp.canvas.correct_original(whole.original);
-                imp.canvas.add_level(whole.texture);
+                imp.canvas.add_level(whole.level);
+                if whole.animated && detail == Detail::Screen {
+                    self.animate();
+                }
+                self.refine(Some(detail));
             }
             Err(reason) => {
                 imp.failed.set_description(Some(&glib::markup_escape_text(&reason)));
                 imp.stack.set_visible_child(&*imp.failed);
             }
         }
+    }
+
+    /// Says that it takes a while, if it does.
+    fn await_picture(&self) {
+        self.set_busy(false);
+        let this = self.downgrade();
+        let impatience = glib::timeout_add_local_once(PATIENCE, move || {
+            if let Some(this) = this.upgrade() {
+                // It has just run, and is gone.
+                this.imp().impatience.take();
+                this.set_busy(true);
+            }
+        });
+        self.imp().impatience.replace(Some(impatience));
+    }
+
+    fn set_busy(&self, busy: bool) {
+        let imp = self.imp();
+        if let Some(impatience) = imp.impatience.take() {
+            impatience.remove();
+        }
+        imp.busy.set_spinning(busy);
+        imp.busy.set_visible(busy);
+    }
+
+    /// Runs the film of which the first frame is shown.
+    fn animate(&self) {
+        let (Some(gallery), id) = (self.gallery(), self.id()) else { return };
+        let path = gallery.path(id);
+        let this = self.downgrade();
+        glib::spawn_future_local(async move {
+            // A panic in there has said so.
+            let opened = gio::spawn_blocking(move || open_picture(&path)).await;
+            let (Ok(Ok(file)), Some(this)) = (opened, this.upgrade()) else { return };
+            let imp = this.imp();
+            // Meanwhile one may have gone on.
+            let Some(template) = imp.template.get().filter(|_| this.id() == id && this.is_mapped())
+            else {
+                return;
+            };
+            let canvas = imp.canvas.downgrade();
+            let show = move |frame| {
+                canvas.upgrade().inspect(|canvas| canvas.set_frame(frame));
+            };
+            imp.animation.replace(Some(Animation::start(template, file, show)));
+        });
     }
 
     /// A reduced picture fills the window until the whole one is there; one that is small anyway
@@ -211,7 +299,22 @@ impl PictureView {
         let reduced = width.max(height) >= 64;
         let by = if reduced { ENLARGED } else { 1 };
         self.imp().canvas.set_original(Some(Size::new(width * by, height * by)));
-        self.imp().canvas.add_level(thumbnail.clone());
+        self.imp().canvas.add_level(thumbnail.clone().into());
+    }
+
+    /// Loads more of the picture, if the screen could show more than there is.
+    fn refine(&self, loaded: Option<Detail>) {
+        let imp = self.imp();
+        // Fitted, the screen's pixels are enough; a film has all of its own.
+        if imp.canvas.zoom().is_fitted() || !self.is_settled() || imp.animation.borrow().is_some() {
+            return;
+        }
+        // A worker that gives less than was asked for is not asked again.
+        if let Some(detail) =
+            imp.canvas.lacks().filter(|detail| loaded.is_none_or(|is| is < *detail))
+        {
+            self.load(detail);
+        }
     }
 
     fn follow_scale(&self) {
@@ -221,9 +324,7 @@ impl PictureView {
             move |canvas| {
                 this.imp().percent.set_label(&format!("{:.0} %", canvas.scale() * 100.0));
                 // Fitted, the screen's pixels are enough; sizes are being given out just now.
-                if !canvas.zoom().is_fitted() && this.is_settled() && canvas.lacks_pixels() {
-                    this.load(Detail::Full);
-                }
+                this.refine(None);
             }
         ));
     }

@@ -1,13 +1,17 @@
-//! What there is to know about a file without looking into it.
+//! What there is to know about a file: what its folder says, and what a worker finds in it.
 
 use adw::prelude::*;
 use gtk4::{gio, glib};
 use std::path::Path;
+use tine::{Template, rpc};
+use tine_viewer::worker::{DESCRIBE, Facts, sandbox};
 
+use crate::catalog::Kind;
+use crate::files::open_picture;
 use crate::window::Window;
 
-/// Shows it.
-pub fn show(window: &Window, path: &Path) {
+/// Shows it. The worker that looks into the file comes from `template`.
+pub fn show(window: &Window, template: &Template, path: &Path, kind: Kind) {
     let file = adw::PreferencesGroup::builder().title("File").build();
     let page = adw::PreferencesPage::new();
     page.add(&file);
@@ -25,6 +29,9 @@ pub fn show(window: &Window, path: &Path) {
     let folder = path.parent().unwrap_or(path).to_string_lossy();
     add(&file, "Folder", &folder);
     add_inode(&file, path);
+    if kind == Kind::Picture {
+        add_facts(&page, template, path);
+    }
 }
 
 /// What the inode says; a slow disk holds nothing up.
@@ -47,6 +54,39 @@ fn add_inode(group: &adw::PreferencesGroup, path: &Path) {
             Err(error) => add(&group, "Not Readable", error.message()),
         }
     });
+}
+
+/// What the file itself says.
+fn add_facts(page: &adw::PreferencesPage, template: &Template, path: &Path) {
+    let (page, template, path) = (page.clone(), template.clone(), path.to_owned());
+    glib::spawn_future_local(async move {
+        let picture = adw::PreferencesGroup::builder().title("Picture").build();
+        page.add(&picture);
+        match look_into(&template, &path).await {
+            Ok(facts) => {
+                let (width, height) = facts.size;
+                let pixels = f64::from(width) * f64::from(height) / 1e6;
+                add(&picture, "Width and Height", &format!("{width} × {height}"));
+                add(&picture, "Million Pixels", &format!("{pixels:.1}"));
+                let film = if facts.animated { ", with several frames" } else { "" };
+                add(&picture, "Format", &format!("{}{film}", facts.format));
+                if !facts.exif.is_empty() {
+                    let taken = adw::PreferencesGroup::builder().title("Photograph").build();
+                    page.add(&taken);
+                    facts.exif.iter().for_each(|(title, value)| add(&taken, title, value));
+                }
+            }
+            Err(why) => add(&picture, "Not Readable", &why),
+        }
+    });
+}
+
+async fn look_into(template: &Template, path: &Path) -> Result<Facts, String> {
+    let path = path.to_owned();
+    let opened = gio::spawn_blocking(move || open_picture(&path)).await;
+    let file = opened.unwrap_or_else(|_| Err("it cannot be opened".into()))?;
+    let worker = rpc::Client::<rpc::Fd, Facts>::run(template.fork().sandbox(&sandbox()), DESCRIBE);
+    worker.ask(&file.into()).await.map_err(|error| error.to_string())
 }
 
 fn add(group: &adw::PreferencesGroup, title: &str, value: &str) {

@@ -1,8 +1,10 @@
 //! From a worker's sealed memory to something that GTK draws.
 
-use gtk4::gdk;
+use gtk4::{gdk, glib};
 use tine::Shared;
 use tine_viewer::protocol::{Drawing, PixelFormat};
+
+use crate::level::Level;
 
 /// Makes a texture of what a worker has drawn, without copying it. Works in any thread.
 ///
@@ -19,4 +21,15 @@ pub fn texture(drawing: Drawing) -> Result<gdk::Texture, String> {
     Shared::from_fd(drawing.into())
         .and_then(|pixels| tine_gtk4::texture(pixels, size.width, size.height, stride, format))
         .map_err(|error| error.to_string())
+}
+
+/// Makes a picture of what a worker has drawn, without copying it, however large it is.
+///
+/// # Errors
+///
+/// As of [`texture`].
+pub fn level(drawing: Drawing) -> Result<Level, String> {
+    let layout = drawing.layout;
+    let pixels = Shared::from_fd(drawing.into()).map_err(|error| error.to_string())?;
+    Level::new(&glib::Bytes::from_owned(pixels), layout)
 }

@@ -193,7 +193,12 @@ impl Tile {
         if !matches!(before, Face::Pending)
             || !matches!(*self.imp().face.borrow(), Face::Texture(_))
         {
-            set_label(self, &self.label());
+            let label = self.label();
+            set_label(self, &label);
+            // The list's own cell around it is what has the keyboard, and what is read aloud.
+            if let Some(cell) = self.parent() {
+                set_label(&cell, &label);
+            }
         }
         self.queue_draw();
     }

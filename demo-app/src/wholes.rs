@@ -5,14 +5,17 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
-/// Pictures that are kept: the one in view, its neighbours, and where one came from.
-const KEPT: NonZeroUsize = NonZeroUsize::new(5).expect("not zero");
+/// Pictures that are kept: the one in view, each of its details counted, its neighbours, and where one came
+/// from.
+const KEPT: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 
 /// How much of a picture is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Detail {
     /// As much as the screen can show of it at once.
     Screen,
+    /// Reduced to fit into a square whose side is this power of two, in pixels.
+    Within(u8),
     /// Every pixel.
     Full,
 }
@@ -83,6 +86,10 @@ impl<T, F> Wholes<T, F> {
     /// Takes what has come; gives the `F` of whoever waited for it.
     pub fn keep(&mut self, key: Key, whole: T) -> Option<F> {
         self.asked.remove(&key);
+        // Of others than the one that is looked at as much as the screen shows is enough.
+        let large = |kept: &Key| kept.1 != Detail::Screen && kept.0 != key.0;
+        let large: Vec<Key> = self.kept.iter().map(|kept| *kept.0).filter(large).collect();
+        large.iter().for_each(|kept| drop(self.kept.pop(kept)));
         self.kept.put(key, whole);
         self.wanted.take_if(|wanted| wanted.0 == key).map(|wanted| wanted.1)
     }
@@ -94,9 +101,9 @@ impl<T, F> Wholes<T, F> {
 
     /// A file has changed.
     pub fn forget(&mut self, id: u32) {
-        for detail in [Detail::Screen, Detail::Full] {
-            self.kept.pop(&(id, detail));
-        }
+        let of_it: Vec<Key> =
+            self.kept.iter().map(|kept| *kept.0).filter(|key| key.0 == id).collect();
+        of_it.iter().for_each(|key| drop(self.kept.pop(key)));
     }
 }
 
@@ -117,6 +124,23 @@ mod tests {
         assert_eq!((wholes.is_wanted(), wholes.next()), (false, None));
         assert_eq!((wholes.want(c, 2), wholes.want(b, 3)), (None, Some(2)));
         assert_eq!((wholes.is_of_use(c), wholes.is_of_use(a)), (false, true));
+    }
+
+    #[test]
+    fn details_of_one_picture_alone_are_kept() {
+        let mut wholes = Wholes::<&str, u8>::default();
+        let [screen, part, full] = [Detail::Screen, Detail::Within(12), Detail::Full];
+        assert!(screen < part && part < full);
+        wholes.keep((1, screen), "a");
+        wholes.keep((1, part), "b");
+        wholes.keep((1, full), "c");
+        assert_eq!(wholes.get((1, part)), Some(&"b"));
+        wholes.keep((2, screen), "d");
+        let kept = [(1, screen), (1, part), (1, full)].map(|key| wholes.get(key).copied());
+        assert_eq!(kept, [Some("a"), None, None]);
+        wholes.forget(1);
+        assert_eq!(wholes.get((1, screen)), None);
+        assert_eq!(wholes.get((2, screen)), Some(&"d"));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 
 mod actions;
 mod arranging;
+mod elsewhere;
 mod files;
 mod fullscreen;
 mod pages;
@@ -76,6 +77,8 @@ mod imp {
         pub progress: TemplateChild<gtk4::Box>,
         #[template_child]
         pub made: TemplateChild<gtk4::ProgressBar>,
+        #[template_child]
+        pub told: TemplateChild<gtk4::Label>,
         pub shared: OnceCell<Rc<Shared>>,
         pub measures: OnceCell<Rc<Measures>>,
         /// What is shown.
@@ -141,6 +144,7 @@ impl Window {
         // It was made a line above: nothing is set yet.
         let _unset = imp.shared.set(Rc::clone(shared));
         let _unset = imp.measures.set(Rc::clone(measures));
+        imp.picture.set_template(&shared.template);
         window.recall();
         window.follow_pages();
         window.follow_filter();

@@ -8,7 +8,7 @@ use super::imp::Answering;
 use crate::cache::{Class, Errand};
 use crate::crew::News;
 use crate::files::open_picture;
-use crate::texture::texture;
+use crate::texture::{level, texture};
 
 /// What is asked of the workers. Their requests carry it as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +20,9 @@ enum Job {
 impl Job {
     /// Set in the number of a picture as a whole.
     const WHOLE: u64 = 1 << 32;
-    /// Set in addition if all its pixels are wanted.
-    const FULL: u64 = 1 << 33;
+    /// Where its detail begins in it: 0 for the screen's, then powers of two, then all its pixels.
+    const DETAIL: u32 = 33;
+    const FULL: u64 = 63;
 
     fn id(self) -> u32 {
         match self {
@@ -33,16 +34,22 @@ impl Job {
         match self {
             Self::Thumbnail(id) => id.into(),
             Self::Whole((id, Detail::Screen)) => u64::from(id) | Self::WHOLE,
-            Self::Whole((id, Detail::Full)) => u64::from(id) | Self::WHOLE | Self::FULL,
+            Self::Whole((id, Detail::Within(power))) => {
+                u64::from(id) | Self::WHOLE | u64::from(power) << Self::DETAIL
+            }
+            Self::Whole((id, Detail::Full)) => {
+                u64::from(id) | Self::WHOLE | Self::FULL << Self::DETAIL
+            }
         }
     }
 
     fn from_number(number: u64) -> Self {
         let id = number as u32;
-        match (number & Self::WHOLE, number & Self::FULL) {
+        match (number & Self::WHOLE, number >> Self::DETAIL) {
             (0, _) => Self::Thumbnail(id),
             (_, 0) => Self::Whole((id, Detail::Screen)),
-            _ => Self::Whole((id, Detail::Full)),
+            (_, Self::FULL) => Self::Whole((id, Detail::Full)),
+            (_, power) => Self::Whole((id, Detail::Within(power as u8))),
         }
     }
 }
@@ -127,6 +134,7 @@ impl Gallery {
             Job::Thumbnail(_) => Some(Size::new(side, side)),
             Job::Whole(key) => self.wholes.borrow().is_of_use(key).then_some(match key.1 {
                 Detail::Screen => screen,
+                Detail::Within(power) => Size::new(1 << power, 1 << power),
                 Detail::Full => Size::UNBOUNDED,
             }),
         }
@@ -160,8 +168,8 @@ impl Gallery {
             Job::Thumbnail(id) => self.thumbnail_answered(id, result),
             Job::Whole(key) => {
                 let whole = result.map_err(|failure| failure.reason).and_then(|drawing| {
-                    let original = drawing.original;
-                    Ok(Whole { texture: texture(drawing)?, original })
+                    let (original, animated) = (drawing.original, drawing.animated);
+                    Ok(Whole { level: level(drawing)?, original, animated })
                 });
                 self.whole(key, whole);
             }
@@ -238,7 +246,7 @@ mod tests {
     #[test]
     fn jobs_are_numbers_and_back() {
         for id in [0, u32::MAX] {
-            let keys = [(id, Detail::Screen), (id, Detail::Full)];
+            let keys = [(id, Detail::Screen), (id, Detail::Within(12)), (id, Detail::Full)];
             for job in [Job::Thumbnail(id)].into_iter().chain(keys.map(Job::Whole)) {
                 assert_eq!(Job::from_number(job.number()), job);
             }

@@ -23,16 +23,12 @@ impl Grid {
             #[weak(rename_to = this)]
             self,
             #[upgrade_or_default]
-            move |_, x, y| this.dragged(x, y)
-        ));
-        drag.connect_drag_begin(glib::clone!(
-            #[weak(rename_to = this)]
-            self,
-            move |drag, _| {
-                let tile = drag.point(None).and_then(|(x, y)| this.tile_at(x, y));
-                if let Some(Face::Texture(texture)) = tile.map(|tile| tile.face()) {
+            move |drag, x, y| {
+                // Nobody knows any more where it began when the drag is told to have done so.
+                if let Some(Face::Texture(texture)) = this.tile_at(x, y).map(|tile| tile.face()) {
                     drag.set_icon(Some(&texture), texture.width() / 2, texture.height() / 2);
                 }
+                this.dragged(x, y)
             }
         ));
         self.imp().view.add_controller(drag);

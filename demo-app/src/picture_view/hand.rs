@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::zoom::STEP;
-use std::time::Duration;
 
 /// How long the controls stay when the pointer rests.
 const REST: Duration = Duration::from_secs(2);
@@ -25,6 +24,21 @@ impl PictureView {
             }
         ));
         self.imp().canvas.add_controller(click);
+        self.follow_menu();
+    }
+
+    fn follow_menu(&self) {
+        let click = gtk4::GestureClick::builder().button(gdk::BUTTON_SECONDARY).build();
+        click.connect_pressed(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |_, _, x, y| {
+                let menu = &this.imp().menu;
+                menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
+                menu.popup();
+            }
+        ));
+        self.add_controller(click);
     }
 
     fn double_clicked(&self, x: f64, y: f64) {
@@ -54,12 +68,8 @@ impl PictureView {
     fn scrolled(&self, scroll: &gtk4::EventControllerScroll, dx: f64, dy: f64) {
         let canvas = &self.imp().canvas;
         if scroll.current_event_state().contains(gdk::ModifierType::CONTROL_MASK) {
-            let at = scroll.current_event().and_then(|event| event.position());
-            let at = at.and_then(|(x, y)| {
-                let native = self.native()?;
-                let (left, top) = native.surface_transform();
-                native.translate_coordinates(&**canvas, x - left, y - top)
-            });
+            let at = self.imp().pointer.get();
+            let at = at.and_then(|(x, y)| self.translate_coordinates(&**canvas, x, y));
             canvas.zoom_by(STEP.powf(-dy), at);
         } else if canvas.zoom().is_larger_than_area() {
             canvas.pan((-dx * 40.0, -dy * 40.0));
@@ -109,13 +119,20 @@ impl PictureView {
     /// The controls are there while the pointer moves, and while it is on them.
     fn follow_motion(&self) {
         let motion = gtk4::EventControllerMotion::new();
-        let last = Cell::new((-1.0, -1.0));
+        let this = self.downgrade();
+        motion.connect_enter(move |_, x, y| {
+            this.upgrade().inspect(|this| this.imp().pointer.set(Some((x, y))));
+        });
+        let this = self.downgrade();
+        motion.connect_leave(move |_| {
+            this.upgrade().inspect(|this| this.imp().pointer.set(None));
+        });
         motion.connect_motion(glib::clone!(
             #[weak(rename_to = this)]
             self,
             move |_, x, y| {
                 // A picture that changes under a resting pointer is told as a motion, too.
-                if last.replace((x, y)) != (x, y) {
+                if this.imp().pointer.replace(Some((x, y))) != Some((x, y)) {
                     this.reveal(true);
                 }
             }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::zoom::STEP;
-use std::time::Duration;
 
 /// How long a slideshow stays with a picture.
 const STAY: Duration = Duration::from_secs(4);

@@ -166,7 +166,8 @@ impl Window {
     fn show_properties(&self) {
         let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
         if let Some(id) = chosen.iter().next() {
-            crate::properties::show(self, &gallery.path(id));
+            let template = &self.shared().template;
+            crate::properties::show(self, template, &gallery.path(id), gallery.kind(id));
         }
     }
 }

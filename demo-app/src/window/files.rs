@@ -1,5 +1,5 @@
-//! What the window does with files: trash, with undo, copy, open elsewhere. None of it holds the window:
-//! GIO does it in threads of its own.
+//! What the window does with files: trash, with undo, and copy. None of it holds the window: GIO does it
+//! in threads of its own.
 
 use super::*;
 use gtk4::gdk;
@@ -17,20 +17,24 @@ impl Window {
         }
     }
 
-    fn chosen_files(&self) -> Vec<gio::File> {
+    pub(super) fn chosen_files(&self) -> Vec<gio::File> {
         let Some(gallery) = self.gallery() else { return Vec::new() };
         self.chosen().iter().map(|id| gio::File::for_path(gallery.path(id))).collect()
     }
 
-    /// Puts the files into the clipboard, for file managers, and their names for text editors. One
-    /// picture alone goes there as a picture, too.
+    /// Puts the files into the clipboard, for file managers, and their names for text editors. The one in
+    /// view goes there as a picture, too, unless the screen shows a reduced one.
     pub(super) fn copy(&self) {
         let files = self.chosen_files();
         if files.is_empty() {
             return;
         }
         let list = gdk::FileList::from_array(&files);
-        let provider = gdk::ContentProvider::for_value(&list.to_value());
+        let mut providers = vec![gdk::ContentProvider::for_value(&list.to_value())];
+        if let Some(pixels) = self.imp().picture.pixels().filter(|_| self.in_picture()) {
+            providers.push(gdk::ContentProvider::for_value(&pixels.to_value()));
+        }
+        let provider = gdk::ContentProvider::new_union(&providers);
         let message = match WidgetExt::display(self).clipboard().set_content(Some(&provider)) {
             Ok(()) if files.len() == 1 => "Copied".to_owned(),
             Ok(()) => format!("{} files copied", files.len()),
@@ -120,51 +124,4 @@ impl Window {
             }
         });
     }
-
-    /// Asks with which program to open the file.
-    pub(super) fn open_with(&self) {
-        let Some(file) = self.chosen_files().into_iter().next() else { return };
-        let flags = gtk4::DialogFlags::MODAL | gtk4::DialogFlags::DESTROY_WITH_PARENT;
-        let dialog = gtk4::AppChooserDialog::new(Some(self), flags, &file);
-        let this = self.downgrade();
-        dialog.connect_response(move |dialog, response| {
-            if let (gtk4::ResponseType::Ok, Some(app), Some(this)) =
-                (response, dialog.app_info(), this.upgrade())
-                && let Err(error) =
-                    app.launch(std::slice::from_ref(&file), Some(&this.launch_context()))
-            {
-                this.say(&format!("Not opened: {error}"));
-            }
-            dialog.destroy();
-        });
-        dialog.show();
-    }
-
-    fn launch_context(&self) -> gdk::AppLaunchContext {
-        WidgetExt::display(self).app_launch_context()
-    }
-
-    /// Has the file manager show the file, over D-Bus as all of them understand it.
-    pub(super) fn show_in_files(&self) {
-        let uris: Vec<_> = self.chosen_files().iter().map(|file| file.uri().to_string()).collect();
-        if uris.is_empty() {
-            return;
-        }
-        let this = self.clone();
-        glib::spawn_future_local(async move {
-            if let Err(error) = show_items(&uris).await {
-                this.say(&format!("No file manager answers: {error}"));
-            }
-        });
-    }
-}
-
-async fn show_items(uris: &[String]) -> Result<(), glib::Error> {
-    const NAME: &str = "org.freedesktop.FileManager1";
-    let bus = gio::bus_get_future(gio::BusType::Session).await?;
-    let parameters = (uris, "").to_variant();
-    let (path, flags) = ("/org/freedesktop/FileManager1", gio::DBusCallFlags::NONE);
-    bus.call_future(Some(NAME), path, NAME, "ShowItems", Some(&parameters), None, flags, -1)
-        .await
-        .map(drop)
 }

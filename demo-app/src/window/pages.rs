@@ -70,7 +70,23 @@ impl Window {
             self,
             move |place| this.activated(place)
         ));
+        if let Some(menu) = imp.main_menu.popover() {
+            menu.connect_closed(glib::clone!(
+                #[weak(rename_to = this)]
+                self,
+                move |_| this.focus_page()
+            ));
+        }
         self.page_changed();
+    }
+
+    /// Keys are for what is looked at.
+    fn focus_page(&self) {
+        let imp = self.imp();
+        match self.in_picture() {
+            true => imp.picture.grab_focus(),
+            false => imp.grid.grab_focus(),
+        };
     }
 
     fn page_changed(&self) {
@@ -144,7 +160,10 @@ impl Window {
         imp.progress.set_visible(makes_all && !self.in_picture());
         if makes_all {
             imp.made.set_fraction(f64::from(tried) / f64::from(total));
-            imp.made.set_text(Some(&format!("{tried} of {total} thumbnails")));
+            let (tried, total) = (with_spaces(tried), with_spaces(total));
+            imp.told.set_label(&format!("{tried} of {total} thumbnails"));
+        } else {
+            imp.told.set_label("");
         }
     }
 

@@ -133,6 +133,18 @@ impl Window {
 
     pub(super) fn follow_drops(&self) {
         let drop = gtk4::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
+        // A frame says that it would be taken.
+        drop.connect_current_drop_notify(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            move |drop| {
+                let stack = &this.imp().stack;
+                match drop.current_drop().is_some_and(|drop| drop.drag().is_none()) {
+                    true => stack.add_css_class("dropping"),
+                    false => stack.remove_css_class("dropping"),
+                }
+            }
+        ));
         drop.connect_drop(glib::clone!(
             #[weak(rename_to = this)]
             self,

@@ -153,7 +153,7 @@ fn finish(decoded: Decoded, want: Size) -> Picture {
 }
 
 /// A decoder that fails after it has asked for more than there was failed for lack of it.
-fn explain(error: ImageError, format: &'static str, ended: &Ended) -> DecodeError {
+pub(super) fn explain(error: ImageError, format: &'static str, ended: &Ended) -> DecodeError {
     match error {
         _ if ended.get() => DecodeError::Truncated(format),
         ImageError::IoError(error) => DecodeError::Io(error),

@@ -14,9 +14,11 @@ use tine::{Rung, Sandbox};
 
 use crate::protocol::{self, Answer, Failure, Outcome, Request, Size};
 
+mod animation;
 mod colour;
 mod decode;
 mod error;
+mod facts;
 mod format;
 mod jpeg;
 mod jxl;
@@ -26,8 +28,10 @@ mod svg;
 mod thumbnail;
 mod watched;
 
+pub use animation::{ANIMATE, LARGEST_FRAME, Play, Shown};
 pub use decode::{PIXEL_LIMIT, Picture, decode};
 pub use error::DecodeError;
+pub use facts::{DESCRIBE, Facts};
 pub use pixels::Pixels;
 
 /// What the workers may do: turn octets into pixels, within 2 GiB, which is the largest picture and as
