@@ -36,10 +36,10 @@ test: ## run all tests; no display is needed
 	@tools/rust
 	$(CARGO) test --workspace
 
-driven: ## press keys and click in the viewer, on a display of its own
+driven: ## press keys and click in the viewer, on displays of its own; listen to what it tells
 	@tools/packages build headless test
 	@tools/rust
-	$(CARGO) test --package tine-viewer --test driven
+	$(CARGO) test --package tine-viewer --test driven --test features --test wayland --test accessible
 
 lint: ## check format and run clippy
 	@tools/packages build

@@ -1,5 +1,6 @@
 //! A person in front of a viewer that runs: keys go in, and what is on the screen is looked at.
 
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -32,8 +33,14 @@ impl<'a> Hand<'a> {
             }
             assert!(begun.elapsed() < PATIENCE, "no window");
         };
-        desktop.run(&["xdotool", "windowfocus", "--sync", &window]);
-        Self { desktop, viewer, window }
+        let hand = Self { desktop, viewer, window };
+        hand.focus();
+        hand
+    }
+
+    /// Gives the window the keyboard, as a window manager would when a dialog goes.
+    pub fn focus(&self) {
+        self.desktop.run(&["xdotool", "windowfocus", "--sync", &self.window]);
     }
 
     /// Presses keys, one after the other.
@@ -44,28 +51,62 @@ impl<'a> Hand<'a> {
     }
 
     /// Clicks with the left button, `times` in a row.
-    pub fn click(&self, (x, y): (u32, u32), times: &str) {
-        let (x, y) = (x.to_string(), y.to_string());
-        let at = ["xdotool", "mousemove", "--window", &self.window, &x, &y];
-        self.desktop.run(&at);
+    pub fn click(&self, at: (u32, u32), times: &str) {
+        self.point_at(at);
         self.desktop.run(&["xdotool", "click", "--repeat", times, "--delay", "50", "1"]);
+    }
+
+    /// Clicks once with a button: 3 is the right one, 4 and 5 are the wheel's.
+    pub fn press_button(&self, at: (u32, u32), button: &str) {
+        self.point_at(at);
+        self.desktop.run(&["xdotool", "click", button]);
+    }
+
+    /// Holds a key down, or lets it go.
+    pub fn hold(&self, key: &str, is_down: bool) {
+        self.desktop.run(&["xdotool", if is_down { "keydown" } else { "keyup" }, key]);
+    }
+
+    fn point_at(&self, (x, y): (u32, u32)) {
+        let (x, y) = (x.to_string(), y.to_string());
+        self.desktop.run(&["xdotool", "mousemove", "--window", &self.window, &x, &y]);
+    }
+
+    /// Moves the window.
+    pub fn put_window(&self, (x, y): (u32, u32)) {
+        let (x, y) = (x.to_string(), y.to_string());
+        self.desktop.run(&["xdotool", "windowmove", "--sync", &self.window, &x, &y]);
+    }
+
+    /// Drags from one point of the screen to another.
+    pub fn drag(&self, from: (u32, u32), to: (u32, u32)) {
+        self.take_to(from, to);
+        self.let_go();
+    }
+
+    /// Lets go of what is being dragged.
+    pub fn let_go(&self) {
+        self.desktop.run(&["xdotool", "mouseup", "1"]);
+    }
+
+    /// Drags from one point of the screen to another, and holds it there.
+    pub fn take_to(&self, from: (u32, u32), to: (u32, u32)) {
+        let go = |x: u32, y: u32| {
+            self.desktop.run(&["xdotool", "mousemove", "--sync", &x.to_string(), &y.to_string()]);
+        };
+        let part = |from: u32, to: u32, tenths: u32| (from * (10 - tenths) + to * tenths) / 10;
+        go(from.0, from.1);
+        self.desktop.run(&["xdotool", "mousedown", "1"]);
+        for tenths in 1..=10 {
+            go(part(from.0, to.0, tenths), part(from.1, to.1, tenths));
+        }
+        go(to.0 + 1, to.1);
     }
 
     /// Looks at the screen until it is as expected.
     #[track_caller]
     pub fn see(&self, what: &str, is_there: impl Fn(&Screen) -> bool) -> Screen {
-        let begun = Instant::now();
-        loop {
-            let screen = self.look();
-            if is_there(&screen) {
-                return screen;
-            }
-            if begun.elapsed() > PATIENCE {
-                let path = std::env::temp_dir().join("tine-viewer-unseen.png");
-                screen.0.save(&path).expect("a screenshot in the temporary folder");
-                panic!("{what} does not come; see {}", path.display());
-            }
-        }
+        Screen::wait_for(what, || self.look(), is_there)
     }
 
     /// The viewer's process id.
@@ -85,7 +126,7 @@ impl<'a> Hand<'a> {
         let path = self.desktop.path("screen.png");
         let written = path.to_str().expect("a temporary folder has a plain name");
         self.desktop.run(&["import", "-window", "root", written]);
-        Screen(image::open(&path).expect("a screenshot").into_rgba8())
+        Screen::open(&path)
     }
 }
 
@@ -98,6 +139,28 @@ impl Drop for Hand<'_> {
 }
 
 impl Screen {
+    /// A screenshot.
+    pub fn open(path: &Path) -> Self {
+        Self(image::open(path).expect("a screenshot").into_rgba8())
+    }
+
+    /// Looks until it is as expected.
+    #[track_caller]
+    pub fn wait_for(what: &str, look: impl Fn() -> Self, is_there: impl Fn(&Self) -> bool) -> Self {
+        let begun = Instant::now();
+        loop {
+            let screen = look();
+            if is_there(&screen) {
+                return screen;
+            }
+            if begun.elapsed() > PATIENCE {
+                let path = std::env::temp_dir().join("tine-viewer-unseen.png");
+                screen.0.save(&path).expect("a screenshot in the temporary folder");
+                panic!("{what} does not come; see {}", path.display());
+            }
+        }
+    }
+
     /// How many pixels have this colour, but for a little.
     pub fn pixels_of(&self, color: [u8; 3]) -> usize {
         self.places_of(color).count()

@@ -4,15 +4,20 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
 mod hand;
+mod reader;
+mod sway;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-pub use hand::Hand;
+pub use hand::{Hand, Screen};
+pub use reader::{Reader, Told};
+pub use sway::Sway;
 
 /// Seconds until a viewer that does not end is said to hang.
 const DEADLINE: &str = "300";
@@ -40,11 +45,19 @@ impl Desktop {
     /// Starts the servers.
     pub fn start() -> Self {
         let x_args = ["-displayfd", "1", "-screen", "0", "1920x1200x24", "-nolisten", "tcp"];
-        let (x_server, number) = start("Xvfb", &x_args);
-        let (bus, bus_address) =
-            start("dbus-daemon", &["--session", "--nofork", "--print-address=1"]);
+        let mut x_server = Command::new("Xvfb");
+        let (x_server, number) = start(x_server.args(x_args));
+        let display = format!(":{number}");
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { x_server, bus, display: format!(":{number}"), bus_address, folder }
+        let runtime = folder.path().join("runtime");
+        fs::create_dir(&runtime).expect("a folder in the temporary one");
+        fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("it is ours");
+        // What the bus starts is to be at home here, too: desktops must not share a socket.
+        let mut bus = Command::new("dbus-daemon");
+        bus.args(["--session", "--nofork", "--print-address=1"]);
+        put_at_home(&mut bus, folder.path(), &display);
+        let (bus, bus_address) = start(&mut bus);
+        Self { x_server, bus, display, bus_address, folder }
     }
 
     /// A path in the test's folder.
@@ -62,18 +75,15 @@ impl Desktop {
     /// The viewer on this desktop. `timeout` ends one that hangs, and answers 124 for it.
     pub fn viewer(&self) -> Command {
         let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", DEADLINE, env!("CARGO_BIN_EXE_tine-viewer")]);
+        self.at_home(&mut command);
         command
-            .args(["--kill-after=5", DEADLINE, env!("CARGO_BIN_EXE_tine-viewer")])
-            .env_remove("WAYLAND_DISPLAY")
-            .env("GDK_BACKEND", "x11")
-            .env("DISPLAY", &self.display)
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.bus_address)
-            .env("HOME", self.folder.path())
-            .env("XDG_CACHE_HOME", self.path("cache"))
-            .env("XDG_CONFIG_HOME", self.path("config"))
-            .env("XDG_DATA_HOME", self.path("data"))
-            .stdin(Stdio::null());
-        command
+    }
+
+    /// Has a program run on this desktop, and at home in the test's folder.
+    pub fn at_home(&self, command: &mut Command) {
+        put_at_home(command, self.folder.path(), &self.display);
+        command.env("DBUS_SESSION_BUS_ADDRESS", &self.bus_address).stdin(Stdio::null());
     }
 
     /// Runs a program of this desktop to its end; gives what it prints.
@@ -156,19 +166,31 @@ impl Seen {
     }
 }
 
+/// The environment of a session whose home is this folder.
+fn put_at_home(command: &mut Command, home: &Path, display: &str) {
+    command
+        .env_remove("WAYLAND_DISPLAY")
+        .env("GDK_BACKEND", "x11")
+        .env("DISPLAY", display)
+        .env("HOME", home)
+        .env("XDG_CACHE_HOME", home.join("cache"))
+        .env("XDG_CONFIG_HOME", home.join("config"))
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("XDG_RUNTIME_DIR", home.join("runtime"));
+}
+
 /// Starts a server that prints one line when it is ready.
-fn start(program: &str, args: &[&str]) -> (Child, String) {
-    let mut server = Command::new(program)
-        .args(args)
+fn start(command: &mut Command) -> (Child, String) {
+    let mut server = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut line = String::new();
     let stdout = server.stdout.as_mut().expect("it is piped");
     BufReader::new(stdout).read_line(&mut line).expect("a server's output can be read");
-    assert!(!line.is_empty(), "{program} does not start");
+    assert!(!line.is_empty(), "{command:?} does not start");
     (server, line.trim().to_owned())
 }
 

@@ -1,0 +1,245 @@
+//! What a viewer does beyond showing pictures: films, slideshows, one process for all, drag and drop, clipboard.
+
+mod desktop;
+
+use desktop::{Desktop, Hand, Reader, Told, write_plain};
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, Frame, RgbaImage};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const RED: [u8; 3] = [220, 30, 40];
+const GREEN: [u8; 3] = [20, 180, 60];
+const BLUE: [u8; 3] = [30, 60, 210];
+/// Of the frame around a window that takes what is dragged.
+const ACCENT: [u8; 3] = [53, 132, 228];
+const COLORS: [[u8; 3]; 3] = [RED, GREEN, BLUE];
+
+/// More pixels than a tile has, and less than a picture in the window.
+const LARGE: usize = 200 * 200;
+
+/// Three pictures of a colour each: a.png, b.png and c.png.
+fn colours(desktop: &Desktop) -> PathBuf {
+    let folder = desktop.pictures("colours");
+    for (name, color) in ["a.png", "b.png", "c.png"].into_iter().zip(COLORS) {
+        write_plain(&folder.join(name), 400, 400, color);
+    }
+    folder
+}
+
+fn view<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650"]).arg(path);
+    Hand::start(desktop, viewer)
+}
+
+#[track_caller]
+fn see_large(hand: &Hand<'_>, color: [u8; 3]) {
+    hand.see("one picture", |screen| {
+        let others = COLORS.iter().filter(|other| **other != color);
+        screen.has(color, LARGE) && others.into_iter().all(|other| !screen.has(*other, 100))
+    });
+}
+
+/// K3: an animated GIF moves in the single view, from its end to its start again, and is still when it is left.
+#[test]
+fn a_film_runs() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("films");
+    let mut gif =
+        GifEncoder::new_with_speed(fs::File::create(folder.join("film.gif")).unwrap(), 10);
+    gif.set_repeat(Repeat::Infinite).unwrap();
+    for [r, g, b] in COLORS {
+        let picture = RgbaImage::from_pixel(400, 300, image::Rgba([r, g, b, 255]));
+        let delay = Delay::from_numer_denom_ms(700, 1);
+        gif.encode_frame(Frame::from_parts(picture, 0, 0, delay)).unwrap();
+    }
+    drop(gif);
+    let hand = view(&desktop, &folder.join("film.gif"));
+    for color in [RED, GREEN, BLUE, RED, GREEN] {
+        see_large(&hand, color);
+    }
+    hand.press(&["Escape"]);
+    hand.see("its first frame as a tile", |screen| {
+        screen.has(RED, 100 * 100) && !screen.has(GREEN, 100) && !screen.has(BLUE, 100)
+    });
+    hand.close();
+}
+
+/// K3: a slideshow goes on by itself, begins again after the last, and ends with Escape.
+#[test]
+fn a_show_goes_on_by_itself() {
+    let desktop = Desktop::start();
+    let hand = view(&desktop, &colours(&desktop));
+    hand.see("tiles", |screen| COLORS.iter().all(|color| screen.has(*color, 100 * 100)));
+    hand.press(&["End", "F5"]);
+    for color in [BLUE, RED, GREEN] {
+        see_large(&hand, color);
+    }
+    hand.press(&["Escape", "Escape", "Escape"]);
+    hand.see("tiles", |screen| COLORS.iter().all(|color| screen.has(*color, 100 * 100)));
+    hand.close();
+}
+
+/// K3: single instance: a second start hands its file to the first one, and is done.
+#[test]
+fn a_second_start_is_shown_by_the_first() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let hand = view(&desktop, &folder.join("a.png"));
+    see_large(&hand, RED);
+    let second = desktop.viewer().arg(folder.join("c.png")).output().unwrap();
+    assert!(second.status.success() && second.stderr.is_empty(), "{second:?}");
+    hand.see("its picture", |screen| screen.has(BLUE, LARGE));
+}
+
+/// K3: drag out, and drop onto the window: from one viewer to another, as between any two programs.
+#[test]
+fn a_tile_is_dragged_into_another_window() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let other = desktop.pictures("other");
+    write_plain(&other.join("x.png"), 400, 400, BLUE);
+    let second = view(&desktop, &other);
+    second.see("its tile", |screen| screen.has(BLUE, 100 * 100));
+    second.put_window((1000, 0));
+    // With a report it is a process of its own.
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650", "--report"]).arg(desktop.path("report.json")).arg(&folder);
+    let hand = Hand::start(&desktop, viewer);
+    let tiles = hand.see("all tiles", |screen| COLORS.iter().all(|color| screen.has(*color, 9000)));
+    hand.take_to(tiles.middle_of(GREEN), (1500, 400));
+    // The window says that it would take it.
+    hand.see("a frame", |screen| screen.has(ACCENT, 2000));
+    hand.let_go();
+    // It is large there, and a tile here.
+    hand.see("what was dropped", |screen| screen.has(GREEN, 2 * LARGE));
+}
+
+/// K3: copy: file managers get the file, painting programs the picture.
+#[test]
+fn files_and_pictures_are_copied() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    hand.see("tiles", |screen| COLORS.iter().all(|color| screen.has(*color, 100 * 100)));
+    let paste =
+        |target: &str| desktop.run(&["xclip", "-selection", "clipboard", "-o", "-target", target]);
+    hand.press(&["ctrl+a", "ctrl+c"]);
+    reader.hear_text("3 files copied");
+    let uris = paste("text/uri-list");
+    assert_eq!(uris.lines().count(), 3, "{uris}");
+    assert!(uris.lines().all(|uri| uri.starts_with("file:///")), "{uris}");
+    hand.press(&["Home", "Return"]);
+    see_large(&hand, RED);
+    hand.press(&["ctrl+c"]);
+    reader.hear_text("Copied");
+    let uris = paste("text/uri-list");
+    assert!(uris.trim().ends_with("/colours/a.png") && uris.lines().count() == 1, "{uris}");
+    assert!(paste("TARGETS").contains("image/png"));
+    hand.close();
+}
+
+/// K3: small progress of thumbnailing with cancel: all are made when asked for, until the button stops it.
+#[test]
+fn making_all_thumbnails_is_told_and_stopped() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("many");
+    let picture = image::RgbImage::from_fn(1500, 1500, |x, y| {
+        image::Rgb([(x * y) as u8, (x ^ y) as u8, (x * 7 + y * 13) as u8])
+    });
+    picture.save(folder.join("0.png")).unwrap();
+    for number in 1..2000 {
+        fs::hard_link(folder.join("0.png"), folder.join(format!("{number}.png"))).unwrap();
+    }
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    reader.hear_text("2\u{2009}000 pictures");
+    // The menu has a letter for it.
+    hand.press(&["F10", "m"]);
+    let progress = |told: &Told| told.name.ends_with(" of 2\u{2009}000 thumbnails");
+    reader.hear("how far it is", progress);
+    reader.press("Stop Making Thumbnails");
+    let begun = std::time::Instant::now();
+    while reader.all().iter().any(progress) {
+        assert!(begun.elapsed().as_secs() < 60, "it does not stop");
+    }
+    hand.close();
+}
+
+/// K3: show in file manager and open with: by D-Bus as file managers have it, or in a sandbox by the portal, which
+/// gets the file itself.
+#[test]
+fn files_are_shown_and_opened_elsewhere() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let mut services = Command::new("/usr/bin/python3");
+    services.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/desktop/services.py"));
+    desktop.at_home(&mut services);
+    let mut services = services.stdout(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(services.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(told.next().as_deref(), Some("ready"));
+    let path = folder.join("b.png").canonicalize().unwrap();
+    let path = path.to_str().unwrap();
+    for is_sandboxed in [false, true] {
+        let mut viewer = desktop.viewer();
+        viewer.args(["--size", "900x650"]).arg(folder.join("b.png"));
+        if is_sandboxed {
+            viewer.env("GTK_USE_PORTAL", "1");
+        }
+        let hand = Hand::start(&desktop, viewer);
+        see_large(&hand, GREEN);
+        // The picture's menu, whose items have letters.
+        let mut choose = |letter: &str| {
+            hand.press_button((450, 350), "3");
+            hand.press(&[letter]);
+            told.next().expect("a call")
+        };
+        match is_sandboxed {
+            false => assert_eq!(choose("s"), format!("ShowItems file://{path}")),
+            true => {
+                assert_eq!(choose("s"), format!("OpenDirectory {path} {{'ask': True}}"));
+                assert_eq!(choose("o"), format!("OpenFile {path} {{'ask': True}}"));
+            }
+        }
+        hand.close();
+    }
+    services.kill().unwrap();
+    services.wait().unwrap();
+}
+
+/// K3: Ctrl and the wheel zoom at the pointer; dragging moves what is larger than the window.
+#[test]
+fn the_wheel_zooms_where_the_pointer_is() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("halves");
+    let halves =
+        image::RgbImage::from_fn(3000, 2000, |x, _| image::Rgb(if x < 1500 { RED } else { BLUE }));
+    halves.save(folder.join("a.png")).unwrap();
+    let hand = view(&desktop, &folder.join("a.png"));
+    let whole = hand.see("both halves", |screen| screen.has(RED, LARGE) && screen.has(BLUE, LARGE));
+    let (red, blue) = (whole.middle_of(RED), whole.middle_of(BLUE));
+    for (at, color, other) in [(red, RED, BLUE), (blue, BLUE, RED)] {
+        hand.press(&["0"]);
+        hand.see("both halves", |screen| {
+            screen.has(RED, LARGE) && screen.has(BLUE, LARGE) && screen.middle_of(RED) == red
+        });
+        hand.hold("ctrl", true);
+        for _ in 0..8 {
+            hand.press_button(at, "4");
+        }
+        hand.hold("ctrl", false);
+        hand.see("what the pointer is at", |screen| {
+            screen.has(color, 4 * LARGE) && !screen.has(other, 1000)
+        });
+    }
+    let middle = (450, 350);
+    for _ in 0..6 {
+        hand.drag(middle, (800, 350));
+    }
+    hand.see("what was to the left", |screen| screen.has(RED, 4 * LARGE));
+    hand.close();
+}

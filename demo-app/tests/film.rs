@@ -1,0 +1,178 @@
+//! K3, flow 2, both sides: films, and what files say of themselves, read by workers in their sandbox. It has a main
+//! of its own, because a template is forked early.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use image::codecs::gif::{GifEncoder, Repeat};
+use image::{Delay, Frame, Rgba, RgbaImage};
+use tine::{Template, rpc};
+use tine_viewer::worker::{ANIMATE, DESCRIBE, Facts, Play, Shown, sandbox};
+
+const RED: Rgba<u8> = Rgba([220, 30, 40, 255]);
+const GREEN: Rgba<u8> = Rgba([20, 180, 60, 255]);
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+type Projector = rpc::Client<Play, Option<Shown>>;
+
+fn main() -> Result<()> {
+    let template = Template::early()?;
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    frames_come_with_their_times(&template, folder)?;
+    println!("test frames_come_with_their_times ... ok");
+    films_end_or_begin_again(&template, folder)?;
+    println!("test films_end_or_begin_again ... ok");
+    all_formats_that_move_do(&template, folder)?;
+    println!("test all_formats_that_move_do ... ok");
+    what_is_no_film_is_refused(&template, folder)?;
+    println!("test what_is_no_film_is_refused ... ok");
+    Ok(())
+}
+
+/// A GIF of a red and a green frame.
+fn film(repeat: Repeat, millis: u32) -> Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    let mut gif = GifEncoder::new_with_speed(Cursor::new(&mut octets), 10);
+    gif.set_repeat(repeat)?;
+    for color in [RED, GREEN] {
+        let delay = Delay::from_numer_denom_ms(millis, 1);
+        gif.encode_frame(Frame::from_parts(RgbaImage::from_pixel(8, 6, color), 0, 0, delay))?;
+    }
+    drop(gif);
+    Ok(octets)
+}
+
+fn write(folder: &Path, name: &str, octets: &[u8]) -> Result<PathBuf> {
+    let path = folder.join(name);
+    std::fs::write(&path, octets)?;
+    Ok(path)
+}
+
+fn projector(template: &Template) -> Projector {
+    rpc::Client::run(template.fork().sandbox(&sandbox()), ANIMATE)
+}
+
+fn begin(projector: &Projector, path: &Path) -> Result<Option<Shown>> {
+    Ok(projector.ask(&Play::Begin(File::open(path)?.into())).recv()?)
+}
+
+fn next(projector: &Projector) -> Result<Option<Shown>> {
+    Ok(projector.ask(&Play::Next).recv()?)
+}
+
+/// The first pixel, and the size and the time.
+fn look(frame: Option<Shown>) -> (Rgba<u8>, (u32, u32), u32) {
+    let frame = frame.expect("there is a frame");
+    assert_eq!(frame.pixels.len(), 4 * (frame.width * frame.height) as usize);
+    let pixel = frame.pixels.first_chunk().expect("there are pixels");
+    (Rgba(*pixel), (frame.width, frame.height), frame.millis)
+}
+
+fn frames_come_with_their_times(template: &Template, folder: &Path) -> Result<()> {
+    let projector = projector(template);
+    let path = write(folder, "times.gif", &film(Repeat::Infinite, 70)?)?;
+    assert_eq!(look(begin(&projector, &path)?), (RED, (8, 6), 70));
+    assert_eq!(look(next(&projector)?), (GREEN, (8, 6), 70));
+    // Hasty ones are shown as browsers show them.
+    let path = write(folder, "hasty.gif", &film(Repeat::Infinite, 0)?)?;
+    assert_eq!(look(begin(&projector, &path)?), (RED, (8, 6), 100));
+    Ok(())
+}
+
+fn films_end_or_begin_again(template: &Template, folder: &Path) -> Result<()> {
+    let projector = projector(template);
+    let path = write(folder, "endless.gif", &film(Repeat::Infinite, 20)?)?;
+    assert_eq!(look(begin(&projector, &path)?).0, RED);
+    for color in [GREEN, RED, GREEN, RED] {
+        assert_eq!(look(next(&projector)?).0, color);
+    }
+    let path = write(folder, "twice.gif", &film(Repeat::Finite(2), 20)?)?;
+    assert_eq!(look(begin(&projector, &path)?).0, RED);
+    for color in [GREEN, RED, GREEN] {
+        assert_eq!(look(next(&projector)?).0, color);
+    }
+    assert!(next(&projector)?.is_none() && next(&projector)?.is_none());
+    Ok(())
+}
+
+fn all_formats_that_move_do(template: &Template, folder: &Path) -> Result<()> {
+    let generated = folder.join("generated");
+    let generator = env!("CARGO_BIN_EXE_tine-pictures");
+    assert!(std::process::Command::new(generator).arg(&generated).status()?.success());
+    let (projector, reader) = (projector(template), reader(template));
+    let webp = write(folder, "animated.webp", WEBP)?;
+    let named = |end: &str| -> Result<PathBuf> {
+        let paths = std::fs::read_dir(&generated)?.map(|entry| entry.map(|entry| entry.path()));
+        let paths = paths.collect::<std::io::Result<Vec<_>>>()?;
+        let is_meant = |path: &PathBuf| path.to_string_lossy().ends_with(end);
+        Ok(paths.into_iter().find(is_meant).ok_or(format!("no {end}"))?)
+    };
+    for path in [named("animated.gif")?, named("animated.png")?, webp] {
+        let frames = [begin(&projector, &path)?, next(&projector)?].map(|frame| {
+            let frame = frame.unwrap_or_else(|| panic!("{} moves", path.display()));
+            ((frame.width, frame.height), frame.pixels.to_vec())
+        });
+        assert_ne!(frames[0].1, frames[1].1, "{} moves", path.display());
+        let facts = describe(&reader, &path)?;
+        assert!(facts.animated && facts.size == frames[0].0, "{facts:?}");
+    }
+    let facts = describe(&reader, &named("palette.gif")?)?;
+    assert!(!facts.animated && facts.format == "GIF" && facts.exif.is_empty(), "{facts:?}");
+    Ok(())
+}
+
+fn what_is_no_film_is_refused(template: &Template, folder: &Path) -> Result<()> {
+    let (projector, reader) = (projector(template), reader(template));
+    let whole = film(Repeat::Infinite, 20)?;
+    let still = folder.join("still.png");
+    RgbaImage::from_pixel(3, 3, RED).save(&still)?;
+    for (path, why) in [
+        (write(folder, "garbage.gif", b"garbage")?, "unknown format"),
+        (write(folder, "truncated.gif", &whole[..20])?, "truncated GIF"),
+        (write(folder, "empty.gif", b"")?, "not a picture"),
+        (
+            write(folder, "drawn.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")?,
+            "does not move",
+        ),
+    ] {
+        let refused = begin(&projector, &path).map(|frame| look(frame).2);
+        let refused = refused.expect_err("it is no film").to_string();
+        assert!(refused.contains(why), "{}: {refused}", path.display());
+    }
+    assert!(describe(&reader, &folder.join("garbage.gif")).is_err());
+    // The workers live on.
+    assert_eq!(look(begin(&projector, &write(folder, "whole.gif", &whole)?)?).0, RED);
+    assert_eq!(describe(&reader, &still)?.size, (3, 3));
+    Ok(())
+}
+
+fn reader(template: &Template) -> rpc::Client<rpc::Fd, Facts> {
+    rpc::Client::run(template.fork().sandbox(&sandbox()), DESCRIBE)
+}
+
+fn describe(reader: &rpc::Client<rpc::Fd, Facts>, path: &Path) -> Result<Facts> {
+    Ok(reader.ask(&File::open(path)?.into()).recv()?)
+}
+
+/// Three frames of 8×8 pixels: red, green, blue. There is no encoder of such files at hand.
+#[rustfmt::skip]
+const WEBP: &[u8] = &[
+    82, 73, 70, 70, 16, 1, 0, 0, 87, 69, 66, 80, 86, 80, 56, 88, 10, 0, 0, 0, 2, 0, 0, 0,
+    7, 0, 0, 7, 0, 0, 65, 78, 73, 77, 6, 0, 0, 0, 255, 255, 255, 255, 0, 0, 65, 78, 77, 70,
+    72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0, 120, 0, 0, 2, 86, 80, 56, 32,
+    48, 0, 0, 0, 208, 1, 0, 157, 1, 42, 8, 0, 8, 0, 2, 0, 52, 37, 160, 2, 116, 186, 1, 248,
+    0, 3, 176, 0, 254, 240, 196, 11, 255, 32, 185, 97, 117, 200, 215, 255, 32, 63, 228, 7, 252, 128, 255, 248,
+    242, 0, 0, 0, 65, 78, 77, 70, 72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 7, 0, 0,
+    120, 0, 0, 0, 86, 80, 56, 32, 48, 0, 0, 0, 20, 2, 0, 157, 1, 42, 8, 0, 8, 0, 0, 0,
+    52, 37, 160, 2, 116, 186, 1, 248, 1, 248, 0, 3, 200, 0, 254, 230, 105, 223, 251, 90, 3, 131, 85, 254,
+    103, 255, 251, 239, 133, 17, 219, 175, 243, 20, 0, 0, 65, 78, 77, 70, 68, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 7, 0, 0, 7, 0, 0, 120, 0, 0, 0, 86, 80, 56, 32, 44, 0, 0, 0, 148, 1, 0, 157,
+    1, 42, 8, 0, 8, 0, 0, 0, 52, 37, 160, 2, 116, 186, 0, 3, 152, 0, 254, 249, 147, 111, 255, 144,
+    31, 255, 144, 31, 255, 144, 31, 255, 32, 63, 226, 23, 123, 32, 48, 0, 82, 73, 70, 70, 60, 0, 0, 0,
+    87, 69, 66, 80, 86, 80, 56, 32, 48, 0, 0, 0, 208, 1, 0, 157, 1, 42, 8, 0, 8, 0, 2, 0,
+    52, 37, 160, 2, 116, 186, 1, 248, 0, 3, 176, 0, 254, 240, 196, 11, 255, 32, 185, 97, 117, 200, 215, 255,
+    32, 63, 228, 7, 252, 128, 255, 248, 242, 0, 0, 0,
+];
