@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use serde::de::DeserializeOwned;
@@ -40,15 +41,25 @@ pub(super) fn on_answer<T: DeserializeOwned>(
     callback: impl FnOnce(Result<T, Error>) + 'static,
 ) -> OnAnswer {
     Box::new(move |answer| {
-        let error = match answer.map(Value::decode) {
+        let value = match answer {
+            Ok(value) => value,
+            Err(error) => {
+                callback(Err(error));
+                return Ok(());
+            }
+        };
+        // What decodes a value is the program's, and may panic: the call is settled, the panic is the turn's.
+        let error = match catch_unwind(AssertUnwindSafe(|| value.decode())) {
             Ok(Ok(reply)) => {
                 callback(Ok(reply));
                 return Ok(());
             }
             Ok(Err(error)) => error,
-            Err(error) => {
-                callback(Err(error));
-                return Ok(());
+            Err(panic) => {
+                let message = format!("what decodes {} panicked", std::any::type_name::<T>());
+                let refused = Error::refused(crate::Error::new(ErrorKind::Misuse, message));
+                crate::queue().post(move || callback(Err(refused)));
+                resume_unwind(panic);
             }
         };
         // A worker that answers with something else is of no use; what this process lacks is not its fault.
@@ -128,13 +139,16 @@ impl Calls {
     /// Tells a part to who wants to hear of it; tells also whether there is such a call.
     pub fn hear_part(&self, id: u64, part: Value<'_>) -> Option<Result<()>> {
         let mut on_part = self.with(id, |call| call.on_part.take())?;
-        let heard = on_part.as_mut().map_or(Ok(()), |on_part| on_part(part));
+        let heard = on_part
+            .as_mut()
+            .map_or(Ok(Ok(())), |on_part| catch_unwind(AssertUnwindSafe(|| on_part(part))));
+        // Also one that panicked hears the next.
         self.with(id, |call| {
             if call.on_answer.is_some() {
                 call.on_part = on_part.take();
             }
         });
-        Some(heard)
+        Some(heard.unwrap_or_else(|panic| resume_unwind(panic)))
     }
 
     fn with<T>(&self, id: u64, what: impl FnOnce(&mut Pending) -> T) -> Option<T> {

@@ -215,9 +215,10 @@ impl<Req: DeserializeOwned + 'static, Rep: Serialize + 'static> Concurrent<Req, 
                 self.session.cancelled.borrow_mut().remove(&id);
             }
             Kind::Cancel => (),
-            Kind::Request => match decode(&self.session, frame) {
-                Ok(request) => return self.handle(id, request),
-                Err(text) => return self.session.answer(id, Err::<(), _>(text)),
+            Kind::Request => match catch(|| decode(&self.session, frame)) {
+                Ok(Ok(request)) => return self.handle(id, request),
+                Ok(Err(text)) => return self.session.answer(id, Err::<(), _>(text)),
+                Err(panic) => return self.session.panicked(id, &panic),
             },
             kind => return Err(Session::is_bad(kind)),
         }

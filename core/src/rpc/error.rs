@@ -27,7 +27,8 @@ pub enum Error {
     /// This request could not be sent, or this answer not be taken in; other calls are not touched.
     ///
     /// [`ErrorKind::Misuse`]: too many octets wait to be sent already, or it has more octets or descriptors
-    /// than a message takes. [`ErrorKind::System`]: descriptors or address space run out.
+    /// than a message takes, or the program's code that decodes the answer has panicked.
+    /// [`ErrorKind::System`]: descriptors or address space run out.
     Refused(Arc<crate::Error>),
     /// The channel is lost, and every call with it: the worker could not come to be, sent what the protocol
     /// does not allow, or is of another build.

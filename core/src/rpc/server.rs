@@ -11,7 +11,7 @@ use super::frame::{Hello, Kind};
 use super::inbox::{Found, Frame, Inbox};
 use super::session::{Events, Session};
 use super::{BUILD, Format, LIMIT};
-use crate::serve::catch;
+use crate::serve::{Panic, catch};
 use crate::{Result, Worker};
 
 /// How a worker serves requests; [`serve`] and [`serve_async`](super::serve_async) are the usual ways.
@@ -83,7 +83,7 @@ impl Server {
                 match frame.header.kind {
                     Kind::Cancel => drop(session.cancelled.borrow_mut().remove(&id)),
                     Kind::Request => {
-                        let request = decode(&session, frame);
+                        let request = catch(|| decode(&session, frame));
                         let mut caller = Caller { session: &session, inbox: &mut inbox, id };
                         answer(&mut caller, request, &mut handler)?;
                     }
@@ -115,18 +115,19 @@ pub(super) fn decode<Req: DeserializeOwned>(
 
 fn answer<Req, Rep: Serialize, E: fmt::Display>(
     caller: &mut Caller<'_>,
-    request: Result<Req, String>,
+    request: Result<Result<Req, String>, Panic>,
     handler: &mut impl FnMut(Req, &mut Caller<'_>) -> Result<Rep, E>,
 ) -> Result<()> {
     let (session, id) = (caller.session, caller.id);
-    let answer = match request {
-        Ok(request) => catch(|| handler(request, caller)),
-        Err(text) => return session.answer(id, Err::<(), _>(text)),
-    };
-    match answer {
-        Ok(answer) => session.answer(id, answer.map_err(|error| error.to_string())),
-        Err(panic) => session.panicked(id, &panic),
-    }
+    // What decodes a request, tells an error's text and encodes a reply is the program's as well.
+    let answered = request.and_then(|request| match request {
+        Ok(request) => catch(|| {
+            let answer = handler(request, caller).map_err(|error| error.to_string());
+            session.answer(id, answer)
+        }),
+        Err(text) => Ok(session.answer(id, Err::<(), _>(text))),
+    });
+    answered.unwrap_or_else(|panic| session.panicked(id, &panic))
 }
 
 /// The app, while a handler works for it.

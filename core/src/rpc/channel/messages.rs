@@ -1,5 +1,6 @@
 //! Flow 2, typed, the app's side: what comes from a worker, one message after another.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use rustix::net::RecvFlags;
@@ -114,11 +115,12 @@ impl Channel {
 
     fn hear_event(&self, value: Value<'_>) -> Result<()> {
         let Some(mut on_event) = self.hooks.event.take() else { return Ok(()) };
-        let heard = on_event(value);
+        let heard = catch_unwind(AssertUnwindSafe(|| on_event(value)));
+        // Also one that panicked hears the next.
         if self.stage.get() == Stage::Open {
             self.hooks.event.replace(Some(on_event));
         }
-        heard
+        heard.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
