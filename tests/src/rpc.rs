@@ -1,6 +1,6 @@
 //! Calls and what becomes of them, for tests of typed messages.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -66,6 +66,7 @@ pub fn call<Req: Serialize + ?Sized, Rep: DeserializeOwned + 'static>(
 pub struct Fate {
     error: RefCell<Vec<Error>>,
     exit: RefCell<Vec<Exit>>,
+    destroyed: Cell<bool>,
 }
 
 impl Fate {
@@ -79,13 +80,19 @@ impl Fate {
         entry: impl Into<String>,
     ) -> (Client<Req, Rep>, Rc<Fate>) {
         let fate = Rc::new(Fate::default());
-        let (error, exit) = (Rc::clone(&fate), Rc::clone(&fate));
+        let [error, exit, destroyed] = [(); 3].map(|()| Rc::clone(&fate));
         let client = builder
             .on_error(move |told| {
                 assert!(error.exit.borrow().is_empty(), "after the end: {told}");
                 error.error.borrow_mut().push(told);
             })
-            .on_exit(move |told| exit.exit.borrow_mut().push(told))
+            .on_exit(move |told| {
+                assert!(!exit.destroyed.get(), "after everything: {told}");
+                exit.exit.borrow_mut().push(told);
+            })
+            .on_destroy(move || {
+                assert!(!destroyed.destroyed.replace(true), "destroyed once");
+            })
             .run(process, entry);
         (client, fate)
     }
@@ -100,6 +107,19 @@ impl Fate {
         assert_eq!(self.exit.borrow().len(), 1, "ended once");
         assert!(self.error.borrow().len() < 2, "{:?}", self.error.borrow());
         (self.error.borrow().last().cloned(), exit)
+    }
+
+    /// Waits until nothing more is to come, with neither client nor worker.
+    ///
+    /// # Panics
+    /// When that is not told in time.
+    pub fn destroyed(&self) {
+        eventually("the last of it", || self.destroyed.get().then_some(()));
+    }
+
+    /// Tells whether nothing more is to come.
+    pub fn is_destroyed(&self) -> bool {
+        self.destroyed.get()
     }
 
     /// Waits for the channel's loss.

@@ -82,6 +82,7 @@ fn end(client: Asker, fate: &Fate) {
     drop(client);
     let (error, exit) = fate.end();
     assert!(error.is_none() && exit.success(), "{error:?} {exit}");
+    fate.destroyed();
 }
 
 /// F27: in the order in which they were made, from the first, which waits for the worker to be.
@@ -341,12 +342,17 @@ fn a_worker_that_cannot_come_to_be(template: &Template) {
     let error = call(&client, &Ask::Twice(1)).get().expect_err("no entry");
     assert!(error.to_string().contains("no such entry"), "{error}");
     fate.end();
+    assert!(!fate.is_destroyed(), "the client is there");
+    drop(client);
+    fate.destroyed();
     let process = template.fork().call("no::such::function", ["x"]);
     let (client, fate) = Fate::run(builder(), process, ANSWER);
     let error = call(&client, &Ask::Twice(1)).get().expect_err("no function");
     assert!(matches!(&error, Error::Lost(why) if why.kind() == ErrorKind::NoProcess), "{error}");
     fate.error();
     fate.end();
+    drop(client);
+    fate.destroyed();
 }
 
 /// F27: told at once; the handler can hear of it; one that waits in the worker is not begun.

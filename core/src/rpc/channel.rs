@@ -57,6 +57,7 @@ pub(super) struct Hooks {
     pub drain: RefCell<Option<Box<dyn FnOnce()>>>,
     pub ready: RefCell<Option<Box<dyn FnOnce()>>>,
     pub retire: RefCell<Option<Box<dyn FnOnce()>>>,
+    pub destroy: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
 pub(super) struct Channel {
@@ -88,6 +89,8 @@ pub(super) struct Channel {
     /// The watcher waits for room as well.
     waiting: Cell<bool>,
     grace: RefCell<Option<Timer>>,
+    /// The worker's end is told, or it never came to be.
+    gone: Cell<bool>,
 }
 
 /// Does something if what follows panics.
@@ -128,6 +131,7 @@ impl Channel {
             flush_posted: Cell::new(false),
             waiting: Cell::new(false),
             grace: RefCell::default(),
+            gone: Cell::new(false),
         })
     }
 
@@ -195,7 +199,7 @@ impl Channel {
                 self.lose(error);
                 // If there is an end to be told, that is due already.
                 let alive = self.alive.take();
-                crate::queue().post(move || drop(alive));
+                crate::queue().post(move || alive.iter().for_each(|channel| channel.gone()));
             }
         }
     }
@@ -207,6 +211,23 @@ impl Channel {
         }
         if self.stage.get() == Stage::Open {
             self.flush();
+        }
+        self.destroy();
+    }
+
+    /// Nothing more comes of the worker.
+    fn gone(&self) {
+        self.gone.set(true);
+        self.destroy();
+    }
+
+    /// Tells, when neither client nor worker is left, that nothing more will be told.
+    fn destroy(&self) {
+        if self.gone.get()
+            && self.closing.get()
+            && let Some(on_destroy) = self.hooks.destroy.take()
+        {
+            crate::queue().post(on_destroy);
         }
     }
 
@@ -300,6 +321,7 @@ impl Channel {
         if let Some(on_exit) = self.hooks.exit.take() {
             crate::queue().post(move || on_exit(exit));
         }
+        self.gone();
         drop(self.alive.take());
     }
 }

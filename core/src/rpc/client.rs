@@ -199,6 +199,13 @@ impl<Req: Serialize + ?Sized, Rep: DeserializeOwned + 'static> Builder<Req, Rep>
         self
     }
 
+    /// Hears once, as the very last, that nothing more will be heard: the client is dropped or
+    /// [closed](Client::close), every call is settled, and the worker has ended or could not come to be.
+    pub fn on_destroy(self, callback: impl FnOnce() + 'static) -> Self {
+        self.hooks.destroy.replace(Some(Box::new(callback)));
+        self
+    }
+
     /// Says how values become octets; the worker follows.
     pub fn format(self, format: Format) -> Self {
         Builder { format, ..self }
