@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         every_job_is_answered,
         errors_and_panics_are_answers,
         the_urgent_come_first,
+        jobs_of_another_pool_are_put_in_order_too,
         ten_thousand_are_put_in_order_quickly,
         cancelled_in_line,
         cancelled_while_it_runs,
@@ -95,6 +96,24 @@ fn the_urgent_come_first(template: &Template) {
     drop(hold);
     heard.wait_for(8);
     assert_eq!(heard.order(), [0, 6, 7, 3, 5, 2, 4, 1]);
+}
+
+/// B2, E15: each in the line in which it stands, however many they are.
+fn jobs_of_another_pool_are_put_in_order_too(template: &Template) {
+    let heard = Heard::new();
+    let (jobs, hold) = busy(template, &heard);
+    let others = pool(template).max(1).build().expect("a pool");
+    others.submit(Task::Answer).completion().recv().expect("its worker is there");
+    let own: Vec<_> = (1..10).map(|number| heard.of(number, jobs.submit(Task::Answer))).collect();
+    for foreign in [1, 10] {
+        let foreign: Vec<_> = (0..foreign).map(|_| others.submit(Task::Answer)).collect();
+        others.reprioritise(own.iter().chain(&foreign).zip(1..));
+        eventually("the others are answered", || foreign.iter().all(Job::is_settled).then_some(()));
+    }
+    assert_eq!((jobs.report().queued, others.report().queued), (9, 0));
+    drop(hold);
+    heard.wait_for(10);
+    assert_eq!(heard.order(), [0, 9, 8, 7, 6, 5, 4, 3, 2, 1]);
 }
 
 /// B2: a scroll. What it takes is measured by bench `pool`; here, that it is no sort for each job.

@@ -139,6 +139,10 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Job<Req, Rep> {
         self.work.pid.get()
     }
 
+    pub(super) fn is_of(&self, pool: &Rc<Shared<Req, Rep>>) -> bool {
+        std::ptr::eq(self.pool.as_ptr(), Rc::as_ptr(pool))
+    }
+
     pub(super) fn work(&self) -> &Rc<Work<Req, Rep>> {
         &self.work
     }

@@ -100,9 +100,16 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Pool<Req, Rep> {
     ///
     /// It takes one pass over the line, however many there are: bench `pool`.
     pub fn reprioritise<J: Borrow<Job<Req, Rep>>>(&self, jobs: impl IntoIterator<Item = (J, i32)>) {
-        let works =
-            jobs.into_iter().map(|(job, priority)| (Rc::clone(job.borrow().work()), priority));
-        self.shared.set_priorities(works);
+        let own = jobs.into_iter().filter_map(|(job, priority)| {
+            let job = job.borrow();
+            if job.is_of(&self.shared) {
+                return Some((Rc::clone(job.work()), priority));
+            }
+            // It stands in another line, or in none any more.
+            job.set_priority(priority);
+            None
+        });
+        self.shared.set_priorities(own);
     }
 
     /// Tells what was done, is done and is still to be done, and looks at the memory of every worker.
