@@ -1,5 +1,6 @@
 //! Which workers there are: when one is started, kept, replaced and sent away, and what is told of them.
 
+use std::collections::BTreeMap;
 use std::io::PipeWriter;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         another_is_started_after_the_delay,
         retired_by_themselves,
         replaced_after_so_many_jobs,
+        replaced_after_so_many_at_once,
         replaced_at_their_age,
         replaced_for_their_memory,
         prepared_once_for_all,
@@ -138,6 +140,20 @@ fn replaced_after_so_many_jobs(template: &Template) {
     assert!(pids.chunks(3).all(|three| three.iter().all(|pid| *pid == three[0])), "{pids:?}");
     eventually("three that have left", || (left(&jobs, Leave::Jobs) == 3).then_some(()));
     assert_eq!(jobs.report().started, 3);
+}
+
+/// B11: it is not given more than it is to do, though it may have as many in hand; none, for who says 0, is one.
+fn replaced_after_so_many_at_once(template: &Template) {
+    for (recycle, most) in [(3, 3), (0, 1)] {
+        let recycle = Recycle::never().jobs(recycle);
+        let jobs = pool(template).max(2).load(4).recycle(recycle).build().expect("a pool");
+        let submitted: Vec<_> = (0..12).map(|_| jobs.submit(Task::Answer)).collect();
+        let mut done = BTreeMap::new();
+        for pid in submitted.iter().map(pid_of) {
+            *done.entry(pid).or_insert(0) += 1;
+        }
+        assert!(done.values().all(|jobs| *jobs <= most), "{done:?}");
+    }
 }
 
 /// B11: one that is of age ends what it has in hand.

@@ -59,9 +59,9 @@ impl Recycle {
         Recycle::default()
     }
 
-    /// After so many jobs.
+    /// After so many jobs, at least one; it is given no more than these.
     pub fn jobs(mut self, jobs: u64) -> Self {
-        self.jobs = Some(jobs);
+        self.jobs = Some(jobs.max(1));
         self
     }
 
@@ -107,6 +107,12 @@ impl Options {
             recycle: Recycle::never(),
             parallel: false,
         }
+    }
+
+    /// How many jobs a new worker has room for.
+    pub fn room(&self) -> usize {
+        let most = self.recycle.jobs.and_then(|jobs| usize::try_from(jobs).ok());
+        self.load.min(most.unwrap_or(usize::MAX))
     }
 }
 

@@ -112,7 +112,7 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Shared<Req, Rep>
     fn is_short(&self) -> bool {
         let workers = self.workers.borrow();
         let coming = workers.values().filter(|worker| worker.state() == WorkerState::Coming);
-        let room = coming.count() * self.options.load;
+        let room = coming.count() * self.options.room();
         drop(workers);
         self.waiting() > room && self.staying() < self.options.max
     }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Memory;
+use super::builder::Options;
 use super::hand::{By, Hand};
 use super::job::Work;
 use super::report::{Leave, WorkerReport, WorkerState};
@@ -78,8 +79,13 @@ impl<Req: 'static, Rep: 'static> Worker<Req, Rep> {
     /// Tells whether it may have another job now.
     pub fn has_room(&self) -> bool {
         self.phase.get() == Phase::Serving
-            && self.pool.borrow().as_ref().is_some_and(|pool| self.jobs() < pool.options.load)
+            && self.pool.borrow().as_ref().is_some_and(|pool| self.may_have_more(&pool.options))
             && self.client.borrow().as_ref().is_some_and(|client| !client.is_full())
+    }
+
+    fn may_have_more(&self, options: &Options) -> bool {
+        let jobs = self.jobs();
+        jobs < options.load && !options.recycle.by_jobs(self.served.get() + jobs as u64)
     }
 
     /// What it has in hand and is not settled.
