@@ -21,6 +21,13 @@ fn plain_poll() {
 }
 
 #[test]
+fn pool() {
+    let printed = run(&mut Command::new(example("pool")));
+    assert!(printed.starts_with("picture 57: 2 workers died of it"), "{printed}");
+    assert!(printed.ends_with("89 done, {Poison: 1, Cancelled: 10}\n"), "{printed}");
+}
+
+#[test]
 fn tokio() {
     let printed = run(&mut Command::new(example("tokio")));
     assert_eq!(printed, "the sum of all numbers below 4000 is 7998000\n");
