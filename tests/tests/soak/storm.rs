@@ -5,7 +5,7 @@ use std::fs::File;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit, setrlimit};
 use tine::testing::Faults;
 use tine::{Pool, Sandbox, Template};
 use tine_tests::told::eventually;
@@ -132,7 +132,15 @@ impl Storm {
                 let _ = self.template.inject(faults);
                 "sockets and forks refused"
             }
-            10..30 => {
+            10..12 => {
+                self.starve(Resource::As, 1 << 20);
+                "template out of memory"
+            }
+            12..14 => {
+                self.starve(Resource::Nofile, 8);
+                "template without descriptors"
+            }
+            14..34 => {
                 let _ = self.template.inject(Faults::new().tiny_buffers());
                 "tiny buffers"
             }
@@ -145,6 +153,22 @@ impl Storm {
         signal(&self.template, Signal::STOP);
         let template = self.template.clone();
         tine::queue().after(SPELL, move || signal(&template, Signal::CONT)).detach();
+    }
+
+    /// Leaves the template, and what is forked from it meanwhile, next to nothing.
+    fn starve(&self, resource: Resource, little: u64) {
+        let Some(pid) = process(&self.template) else { return };
+        // What the template was started with, which is what this process has.
+        let before = getrlimit(resource);
+        // It may have ended by itself, now or later.
+        let _ = prlimit(Some(pid), resource, Rlimit { current: Some(little), ..before });
+        let template = self.template.clone();
+        let end = move || {
+            if process(&template) == Some(pid) {
+                let _ = prlimit(Some(pid), resource, before);
+            }
+        };
+        tine::queue().after(SPELL, end).detach();
     }
 
     /// Takes all descriptors that there are, for a while.
@@ -166,8 +190,12 @@ impl Storm {
 }
 
 /// A template is this process's child, so that its id is its own until it was reaped in a dispatch.
+fn process(template: &Template) -> Option<Pid> {
+    template.pid().and_then(|pid| Pid::from_raw(pid.cast_signed()))
+}
+
 fn signal(template: &Template, signal: Signal) {
-    if let Some(pid) = template.pid().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
+    if let Some(pid) = process(template) {
         // It may have ended by itself.
         let _ = kill_process(pid, signal);
     }
