@@ -43,8 +43,19 @@ pub struct Bound {
 
 type Values = BTreeMap<(&'static str, Size, String), Vec<f64>>;
 
+/// What was measured.
+pub struct Medians(Values);
+
+impl Medians {
+    /// The median of a figure, if it was measured.
+    #[allow(dead_code, reason = "most bounds are ratios")]
+    pub fn get(&self, figure: Figure) -> Option<f64> {
+        median(&self.0, figure)
+    }
+}
+
 /// Runs all cases as planned and prints JSON lines, a table, and whether the bounds are kept.
-pub fn run(plan: &Plan, mut cases: Vec<Case>, bounds: &[Bound]) {
+pub fn run(plan: &Plan, mut cases: Vec<Case>, bounds: &[Bound]) -> Medians {
     let wanted = options();
     cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| name == case.name));
     let mut values = Values::new();
@@ -61,6 +72,7 @@ pub fn run(plan: &Plan, mut cases: Vec<Case>, bounds: &[Bound]) {
     for bound in bounds {
         check(plan, bound, &values);
     }
+    Medians(values)
 }
 
 /// The names after `--case`.
@@ -115,7 +127,7 @@ fn lines(plan: &Plan, cases: &[Case], values: &Values) {
 fn table(plan: &Plan, cases: &[Case], values: &Values) {
     println!("\nMedians of {} rounds; {}.", plan.rounds, plan.note);
     print!("{:<20}{:>9}", "case", plan.sized);
-    let titles = plan.metrics.iter().map(|(metric, _)| format!("{metric:>14}"));
+    let titles = plan.metrics.iter().map(|(metric, _)| format!("{metric:>18}"));
     println!("{}", titles.collect::<String>());
     for case in cases {
         if let Err(why) = &case.program {
@@ -127,7 +139,7 @@ fn table(plan: &Plan, cases: &[Case], values: &Values) {
             let cells = plan.metrics.iter().map(figure);
             let cells =
                 cells.map(|value| value.map_or("–".into(), |value| format!("{value:.3}")));
-            let cells: String = cells.map(|cell| format!("{cell:>14}")).collect();
+            let cells: String = cells.map(|cell| format!("{cell:>18}")).collect();
             println!("{:<20}{size:>9}{cells}", case.name);
         }
     }

@@ -1,7 +1,9 @@
 //! Bench `rpc`: how many requests a second are answered one after another, and how long a large result takes to
 //! be octets in the app.
 //!
-//! A request and its reply are a text of that length each. A large result is there in the worker when it is
+//! A request and its reply are a text of that length each. Both sides have one processor to share: with two, it
+//! is the waking of an idle processor that is measured, which differs from machine to machine and little from
+//! case to case; that is told beside it (`round_trips_apart`). A large result is there in the worker when it is
 //! asked for: what is measured is how it gets to the app. tine's is in shared memory, the peers' go through a
 //! socket or pipe. Sealing that memory, for which the worker has to give up its own view of it, is a part of
 //! drawing and told by itself (`seal`). `--case NAME` (also several times) runs only some of the cases.
@@ -10,6 +12,7 @@
 mod loops;
 
 mod copy;
+mod placed;
 mod pool;
 mod typed;
 
@@ -32,6 +35,9 @@ fn main() {
     // Where this is a worker of the peer's, it does not return.
     procspawn::init();
     if let Some(words) = loops::case() {
+        if words[0] == "placed" {
+            return placed::run(&words[1..]);
+        }
         let octets = words[1].parse().expect("octets");
         return match &*words[0] {
             "tine" => typed::run(octets),
@@ -46,14 +52,19 @@ fn main() {
         sized: "bytes",
         note: "round trips a second, others in ms",
         sizes: sizes.map(|octets| (octets.into(), vec![octets.to_string()])).collect(),
-        metrics: &[("round_trips", RATE), ("bulk", "ms"), ("seal", "ms")],
+        metrics: &[
+            ("round_trips", RATE),
+            ("round_trips_apart", RATE),
+            ("bulk", "ms"),
+            ("seal", "ms"),
+        ],
         rounds: 5,
     };
     loops::run(&plan, cases(), &bounds());
 }
 
 fn cases() -> Vec<Case> {
-    let case = |name, program| Case { name, program };
+    let case = |name, program| Case { name, program: placed::program(program) };
     vec![
         case("tine", ours("tine")),
         case("socketpair-c", compile("roundtrips", &[])),
