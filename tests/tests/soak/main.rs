@@ -25,9 +25,10 @@ fn main() -> ExitCode {
 fn every_job_is_settled_once(template: &Template) {
     let jobs =
         std::env::var("TINE_SOAK").map_or(3_000, |jobs| jobs.parse().expect("a number of jobs"));
+    let before = Footprint::look();
     // What a first pool makes for good is no leak of the second.
     Storm::new().run(500.min(jobs));
-    let start = Footprint::look();
+    let start = Footprint::settled(&before);
     template.inject(Faults::new().tiny_buffers()).expect("a template");
     let tally = Storm::new().run(jobs);
     template.inject(Faults::new()).expect("a template");

@@ -58,7 +58,7 @@ impl Storm {
             .expect("a pool");
         for sent in 0..total {
             self.submit(&pool);
-            self.blow();
+            self.blow(&pool);
             eventually("room for another job", || {
                 (sent < self.settled.get() + UNDER_WAY).then_some(())
             });
@@ -112,7 +112,7 @@ impl Storm {
     }
 
     /// What the app does to its template and to itself.
-    fn blow(&mut self) {
+    fn blow(&mut self, pool: &Jobs) {
         let what = match self.chance.below(4000) {
             0..3 => {
                 signal(&self.template, Signal::KILL);
@@ -140,13 +140,30 @@ impl Storm {
                 self.starve(Resource::Nofile, 8);
                 "template without descriptors"
             }
-            14..34 => {
+            14..24 => {
+                self.strike(pool, Signal::KILL);
+                "any worker killed"
+            }
+            24..26 => {
+                self.strike(pool, Signal::STOP);
+                "any worker stopped"
+            }
+            26..46 => {
                 let _ = self.template.inject(Faults::new().tiny_buffers());
                 "tiny buffers"
             }
             _ => return,
         };
         self.tally.borrow_mut().blow(what);
+    }
+
+    /// Hits any worker, whatever it is about.
+    fn strike(&mut self, pool: &Jobs, signal: Signal) {
+        let pids: Vec<_> = pool.report().workers.iter().filter_map(|worker| worker.pid).collect();
+        if !pids.is_empty() {
+            // It may have ended by itself.
+            let _ = pool.kill(pids[self.chance.below(pids.len())], signal.as_raw());
+        }
     }
 
     fn stop_template(&self) {

@@ -94,7 +94,7 @@ impl Footprint {
         Footprint { descriptors: descriptors().len(), kib }
     }
 
-    /// Looks when what ends by itself has ended.
+    /// Looks when what ends by itself has ended: the storm's template is let go in a turn, and ends later.
     pub fn settled(before: &Footprint) -> Footprint {
         eventually("no descriptor is left", || {
             let now = Footprint::look();
