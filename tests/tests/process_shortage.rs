@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let template = Template::early().expect("first line of main");
     let cases = cases![
         none_left_for_a_request,
+        few_left_for_a_template,
         none_left_for_an_answer,
         none_left_for_many_answers,
         few_left_for_a_burst,
@@ -69,6 +70,16 @@ fn none_left_for_a_request(template: &Template) {
     drop(limit);
     assert!(told.iter().all(|told| told.words() == ["refusal"]));
     works(template);
+}
+
+/// F10: one for which there were just enough is known by its pidfd as any other, and so leaves no zombie.
+fn few_left_for_a_template(_: &Template) {
+    for few in 0..8 {
+        let limit = Limit::to_open_ones_and(few);
+        let executed = Template::exec();
+        drop(limit);
+        executed.iter().for_each(works);
+    }
 }
 
 /// Rule 4: the template's answer brings a descriptor that finds no place; the worker exists all the same.

@@ -47,6 +47,8 @@ impl Image {
         let child = command
             .spawn()
             .map_err(|error| Error::system(format_args!("execute {}", name.display()), error))?;
+        // Its end of the link makes room for the template's pidfd, where descriptors have just run out.
+        drop(command);
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         pid.map(|pid| Body::of_child(near, pid))
             .ok_or_else(|| Error::system("execute a template", rustix::io::Errno::SRCH))
