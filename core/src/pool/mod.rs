@@ -10,6 +10,8 @@
 //!                   └──────────┘
 //! ```
 //!
+//! `core/examples/pool.rs` is a whole program: thumbnails, those in view first.
+//!
 //! Every job is settled exactly once, whatever dies: the worker, its template, the pool. Everything is told on
 //! the queue of the thread that made the pool; there is no thread behind it.
 //!

@@ -170,7 +170,7 @@ pub struct Call {
 
 impl Call {
     /// Gives up the answer: the callback gets [`Error::Cancelled`] in a dispatch to come, and the worker is
-    /// told, which can make its handler end early ([`Request::is_cancelled`](super::Caller::is_cancelled)).
+    /// told, which can make its handler end early ([`Caller::is_cancelled`](super::Caller::is_cancelled)).
     ///
     /// A call that is settled stays so.
     pub fn cancel(&self) {

@@ -185,15 +185,14 @@ impl<Req: Serialize + ?Sized, Rep: DeserializeOwned + 'static> Builder<Req, Rep>
     }
 
     /// Hears once that the worker wants no more requests: it has retired
-    /// ([`Request::retire`](super::Caller::retire)).
+    /// ([`Caller::retire`](super::Caller::retire)).
     pub fn on_retire(self, callback: impl FnOnce() + 'static) -> Self {
         self.hooks.retire.replace(Some(Box::new(callback)));
         self
     }
 
-    /// Hears of the worker's end, last of all, when every call is settled; so also when a client that was
-    /// dropped is done. A worker that could not come to be
-    /// has no end; [`on_error`](Builder::on_error) has told why.
+    /// Hears of the worker's end, when every call is settled, whether the client is there still or not. A
+    /// worker that could not come to be has no end; [`on_error`](Builder::on_error) has told why.
     pub fn on_exit(self, callback: impl FnOnce(Exit) + 'static) -> Self {
         self.hooks.exit.replace(Some(Box::new(callback)));
         self

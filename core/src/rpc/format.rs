@@ -16,10 +16,12 @@ use std::os::fd::OwnedFd;
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Format {
-    /// postcard: compact and quick; fields are told apart by their order.
+    /// postcard: compact and quick; fields are told apart by their order. So a type must not leave any out
+    /// (`skip_serializing_if`), nor need to see what comes to know what it is (`untagged`, `flatten`).
     #[default]
     Postcard = 1,
-    /// JSON: readable in a trace, and forgiving about fields that come and go.
+    /// JSON: readable in a trace, and forgiving about fields that come and go. It has no NaN and no infinity:
+    /// a number that may be one is an `Option`, or no answer is understood.
     Json = 2,
 }
 
