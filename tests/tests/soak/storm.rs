@@ -27,8 +27,8 @@ pub struct Storm {
     template: Template,
     tally: Rc<RefCell<Tally>>,
     settled: Rc<Cell<usize>>,
-    /// The app is out of descriptors.
-    exhausted: Rc<Cell<bool>>,
+    /// The app or a template has run out of something.
+    shortages: Rc<Cell<u32>>,
 }
 
 impl Storm {
@@ -38,7 +38,7 @@ impl Storm {
             template: Template::exec().expect("a template"),
             tally: Rc::new(RefCell::new(Tally::new())),
             settled: Rc::default(),
-            exhausted: Rc::default(),
+            shortages: Rc::default(),
         }
     }
 
@@ -60,7 +60,9 @@ impl Storm {
             self.submit(&pool);
             self.blow(&pool);
             eventually("room for another job", || {
-                (sent < self.settled.get() + UNDER_WAY).then_some(())
+                // What comes in a shortage fails faster than anything is answered outside of it.
+                let room = sent < self.settled.get() + UNDER_WAY && self.shortages.get() == 0;
+                room.then_some(())
             });
         }
         let settled = Rc::clone(&self.settled);
@@ -72,7 +74,7 @@ impl Storm {
         );
         pool.finish();
         eventually("every worker has left", || gone.get().then_some(()));
-        eventually("there are descriptors", || (!self.exhausted.get()).then_some(()));
+        eventually("there is enough of all", || (self.shortages.get() == 0).then_some(()));
         drop(self.template);
         let tally = Rc::into_inner(self.tally).expect("no job holds it any more");
         tally.into_inner()
@@ -122,7 +124,7 @@ impl Storm {
                 self.stop_template();
                 "template stopped"
             }
-            5..7 if !self.exhausted.get() => {
+            5..7 => {
                 self.exhaust();
                 "no descriptors"
             }
@@ -180,29 +182,34 @@ impl Storm {
         // It may have ended by itself, now or later.
         let _ = prlimit(Some(pid), resource, Rlimit { current: Some(little), ..before });
         let template = self.template.clone();
-        let end = move || {
+        self.for_a_spell(move || {
             if process(&template) == Some(pid) {
                 let _ = prlimit(Some(pid), resource, before);
             }
+        });
+    }
+
+    fn for_a_spell(&self, end: impl FnOnce() + 'static) {
+        self.shortages.set(self.shortages.get() + 1);
+        let shortages = Rc::clone(&self.shortages);
+        let over = move || {
+            end();
+            shortages.set(shortages.get() - 1);
         };
-        tine::queue().after(SPELL, end).detach();
+        tine::queue().after(SPELL, over).detach();
     }
 
     /// Takes all descriptors that there are, for a while.
     fn exhaust(&self) {
-        self.exhausted.set(true);
         let before = getrlimit(Resource::Nofile);
         let open = tine_tests::descriptors().len() as u64;
         let few = Rlimit { current: Some(open + 20), maximum: before.maximum };
         setrlimit(Resource::Nofile, few).expect("fewer descriptors");
         let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-        let exhausted = Rc::clone(&self.exhausted);
-        let end = move || {
+        self.for_a_spell(move || {
             drop(taken);
             setrlimit(Resource::Nofile, before).expect("as many as before");
-            exhausted.set(false);
-        };
-        tine::queue().after(SPELL, end).detach();
+        });
     }
 }
 
