@@ -1,12 +1,11 @@
 //! tine's pool, with the embedded loop.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tine::Template;
-use tine::pool::Job;
 use tine_tests::jobs::{Done, Jobs, Task, pool};
 
 use super::{JOBS, LENGTH, SAMPLES};
@@ -21,8 +20,8 @@ pub fn run(queued: usize) {
     super::print_urgent((0..SAMPLES).map(|_| line.urgent()).collect());
     if queued > 0 {
         super::print("job_p99", super::percentile(&mut line.lengths.take().seen, 99));
-        drop(line);
-        super::print("reprioritise", reprioritise(&jobs, queued));
+        drop(jobs);
+        super::print("reprioritise", reprioritise(&ready(&template), queued));
     }
 }
 
@@ -70,26 +69,26 @@ impl Lengths {
 struct Line<'a> {
     jobs: &'a Jobs,
     queued: usize,
-    waiting: VecDeque<Job<Task, Done>>,
+    waiting: Rc<Cell<usize>>,
     lengths: Rc<RefCell<Lengths>>,
     chance: u64,
 }
 
 impl Line<'_> {
     fn new(jobs: &Jobs, queued: usize) -> Line<'_> {
-        Line { jobs, queued, waiting: VecDeque::new(), lengths: Rc::default(), chance: 88_172_645 }
+        Line { jobs, queued, waiting: Rc::default(), lengths: Rc::default(), chance: 88_172_645 }
     }
 
     fn fill(&mut self) {
-        self.waiting.retain(|job| !job.is_settled());
-        while self.waiting.len() < self.queued {
-            let lengths = Rc::clone(&self.lengths);
-            let job = self.jobs.submit(Task::Spin(LENGTH)).on_done(move |done| {
+        while self.waiting.get() < self.queued {
+            self.waiting.set(self.waiting.get() + 1);
+            let (waiting, lengths) = (Rc::clone(&self.waiting), Rc::clone(&self.lengths));
+            self.jobs.submit(Task::Spin(LENGTH)).on_done(move |done| {
+                waiting.set(waiting.get() - 1);
                 if let Ok(Done { pid }) = done {
                     lengths.borrow_mut().answered(pid);
                 }
             });
-            self.waiting.push_back(job);
         }
     }
 
@@ -125,12 +124,6 @@ impl Line<'_> {
             }
             turn();
         }
-    }
-}
-
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        self.waiting.iter().for_each(Job::cancel);
     }
 }
 

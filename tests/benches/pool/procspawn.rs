@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use procspawn::Pool;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 fn answer(text: String) -> String {
     text
@@ -16,6 +17,9 @@ fn spin(length: Duration) {
 }
 
 pub fn run(queued: usize) {
+    // Each job in line has descriptors of its own there.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("as allowed");
     let pool = Pool::new(tine::pool::ncpu()).expect("a pool");
     if queued > 0 {
         super::print_jobs(|| {
