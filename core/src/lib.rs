@@ -73,6 +73,7 @@
 //! - [`integration`]: the queue on a loop of one's own.
 //! - [`overview`]: what is under way, and where in the source it was made; records for `tracing`, or on
 //!   standard error: [`environment`].
+//! - [`problems`]: what users meet, why it is so, and what helps.
 //! - [`design`]: how it is built, and why so.
 //!
 //! # What it is not
@@ -119,6 +120,9 @@ pub use socket::{receive_fds, send_fds};
 
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
+
+#[doc = include_str!("../docs/problems.md")]
+pub mod problems {}
 
 #[doc = include_str!("../docs/integration.md")]
 pub mod integration {}
