@@ -201,6 +201,37 @@ fn a_number_used_again_calls_the_new_watcher_only() {
 }
 
 /// The watcher goes first, the registration stays: nothing is left to call, and nothing spins.
+/// The kernel does not know of a watcher that rests.
+#[test]
+fn a_number_used_again_while_its_watcher_rests_is_not_taken_for_the_old_file() {
+    for rests_from_the_start in [false, true] {
+        let (queue, log) = (Queue::new().unwrap(), Log::new());
+        let (mut ours, watched) = UnixStream::pair().unwrap();
+        let (lent, heard) = (lent(&watched), log.saying("old"));
+        let first = if rests_from_the_start { Interest::NONE } else { Interest::READABLE };
+        let old = queue.io(lent, first, move |_, _| heard()).unwrap();
+        old.set_interest(Interest::NONE).unwrap();
+        old.set_interest(Interest::READABLE).unwrap();
+        old.set_interest(Interest::NONE).unwrap();
+        // The number is another file's now, which has something to tell.
+        let (mut peer, other) = UnixStream::pair().unwrap();
+        let mut slot = OwnedFd::from(watched);
+        rustix::io::dup2(&other, &mut slot).unwrap();
+        peer.write_all(b"x").unwrap();
+        let _gone = ours.write_all(b"x");
+        let heard = log.saying("new");
+        let new = queue.io(slot, Interest::NONE, move |_, _| heard()).unwrap();
+        assert_eq!(
+            old.set_interest(Interest::READABLE).unwrap_err().kind(),
+            tine::ErrorKind::Misuse
+        );
+        assert_eq!(queue.dispatch().unwrap(), 0);
+        new.set_interest(Interest::READABLE).unwrap();
+        assert_eq!(queue.dispatch().unwrap(), 1);
+        assert_eq!(log.take(), "new");
+    }
+}
+
 #[test]
 fn a_registration_that_cannot_be_deleted_is_left_behind() {
     let queue = Queue::new().unwrap();

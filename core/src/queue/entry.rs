@@ -1,6 +1,9 @@
 //! Flow 1: one descriptor number: who watches it, and what the kernel knows of it.
 
 use super::io::Interest;
+use crate::sys::epoll::Number;
+use rustix::io::{Errno, Result};
+use std::num::NonZeroU64;
 
 /// The end of an entry's list of watchers.
 pub(super) const END: u32 = u32::MAX;
@@ -22,6 +25,9 @@ pub(super) struct Entry {
     /// What the kernel was asked for; nothing if it does not know the descriptor.
     pub(super) registered: Interest,
     pub(super) reports: u8,
+    /// Which file the number named when the last of its watchers went to rest, and the kernel was let
+    /// forget it.
+    pub(super) rested: Option<NonZeroU64>,
 }
 
 impl Entry {
@@ -35,6 +41,7 @@ impl Entry {
         asked: 0,
         registered: Interest::NONE,
         reports: 0,
+        rested: None,
     };
 
     pub(super) fn wanted(&self) -> Interest {
@@ -46,6 +53,21 @@ impl Entry {
             wanted = wanted | Interest::WRITABLE;
         }
         wanted
+    }
+
+    /// To be called when all watchers rest: notes which file they mean.
+    pub(super) fn rest(&mut self, number: Number) -> Result<()> {
+        let file = number.file()?;
+        if self.rested.replace(file).is_some_and(|before| before != file) {
+            self.rested = None;
+            return Err(Errno::NOENT);
+        }
+        Ok(())
+    }
+
+    /// To be called when they rest no more: tells whether the number still names that file.
+    pub(super) fn is_as_it_rested(&mut self, number: Number) -> bool {
+        self.rested.take().is_none_or(|before| number.file() == Ok(before))
     }
 
     pub(super) fn count(&mut self, interest: Interest) {

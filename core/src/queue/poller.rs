@@ -279,6 +279,9 @@ impl Poller {
     /// the number is sure to name the file that is registered.
     fn admit(&mut self, number: Number, interest: Interest, lazy: bool) -> Result<bool> {
         let entry = &mut self.entries[number.index()];
+        if entry.first == END {
+            entry.rested = None;
+        }
         entry.count(interest);
         let crowded = entry.readers + entry.writers > CROWD;
         if lazy && crowded && entry.asked == self.round && entry.registered == entry.wanted() {
@@ -322,7 +325,8 @@ impl Poller {
         let wanted = entry.wanted();
         let known = mem::replace(&mut entry.registered, wanted);
         let asked = match (known, wanted) {
-            (Interest::NONE, Interest::NONE) => Ok(()),
+            (Interest::NONE, Interest::NONE) => entry.rest(number),
+            (Interest::NONE, _) if !entry.is_as_it_rested(number) => Err(Errno::NOENT),
             (Interest::NONE, _) => {
                 entry.generation = entry.generation.wrapping_add(1);
                 let token = Token { number, generation: entry.generation };
@@ -332,12 +336,12 @@ impl Poller {
                     added => added,
                 }
             }
-            (_, Interest::NONE) => {
-                // Where this fails the descriptor was closed; a registration that outlives it
-                // shows itself in `report`.
-                let _closed = self.set.delete(number);
-                Ok(())
-            }
+            // Where it fails the descriptor was closed; a registration that outlives it shows itself in
+            // `report`.
+            (_, Interest::NONE) => match self.set.delete(number) {
+                Ok(()) if entry.first != END => entry.rest(number),
+                deleted => deleted,
+            },
             _ => {
                 let token = Token { number, generation: entry.generation };
                 self.set.modify(token, wanted.flags())

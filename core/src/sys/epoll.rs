@@ -3,14 +3,15 @@
 //! # Safety
 //! A watcher may be cancelled while its descriptor is lent out, or after someone closed it. All that
 //! is left then is its number, and a number is what the kernel wants: `epoll_ctl(2)` checks it and
-//! answers `EBADF` for a closed one and `ENOENT` for one that names another file by now. Nothing is
-//! read, written or closed through it.
+//! answers `EBADF` for a closed one and `ENOENT` for one that names another file by now. `fstat(2)`
+//! tells which. Nothing is read, written or closed through it.
 #![allow(unsafe_code)]
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::{Errno, Result};
 use std::fmt;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub(crate) use epoll::{Event, EventFlags};
@@ -41,12 +42,18 @@ impl Number {
         (self != Number::NONE).then_some(self.0)
     }
 
+    /// Which file the number names, as far as `fstat(2)` tells them apart: an eventfd is like another.
+    pub(crate) fn file(self) -> Result<NonZeroU64> {
+        let stat = rustix::fs::fstat(self.lend()?)?;
+        Ok(NonZeroU64::new(stat.st_ino ^ stat.st_dev.rotate_right(16)).unwrap_or(NonZeroU64::MAX))
+    }
+
     fn lend(&self) -> Result<BorrowedFd<'_>> {
         if *self == Number::NONE {
             return Err(Errno::BADF);
         }
-        // SAFETY: the number is not -1, and the callers below hand it to `epoll_ctl` only, which
-        // needs no open descriptor behind it (see the head of this file).
+        // SAFETY: the number is not -1, and the callers below hand it to `epoll_ctl` and `fstat` only,
+        // which need no open descriptor behind it (see the head of this file).
         Ok(unsafe { BorrowedFd::borrow_raw(self.0.cast_signed()) })
     }
 }

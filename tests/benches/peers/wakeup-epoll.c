@@ -1,5 +1,7 @@
 /* Bench `wakeup`, bare epoll: the least that a wake-up takes. Another thread rings an eventfd ("post"), or a
- * forked process writes the time to a socket ("worker"); each first sees to it that the loop's thread sleeps. */
+ * forked process writes the time to a socket ("worker"); each first sees to it that the loop's thread sleeps.
+ * The loop has a processor, and who wakes it up another. */
+#define _GNU_SOURCE
 #include "loops.h"
 
 #include <pthread.h>
@@ -17,6 +19,23 @@ static double samples[SAMPLES];
 static int ring, ask;
 static double rung;
 static char sleeper[64];
+
+/* Keeps this thread on the first or the second of the processors that it may have; the last, if there are
+ * less. */
+static void pin(int nth)
+{
+	cpu_set_t may, one;
+	int found = -1;
+	if (sched_getaffinity(0, sizeof may, &may))
+		abort();
+	for (int cpu = 0; cpu < CPU_SETSIZE && nth >= 0; cpu++)
+		if (CPU_ISSET(cpu, &may))
+			found = cpu, nth--;
+	CPU_ZERO(&one);
+	CPU_SET(found, &one);
+	if (sched_setaffinity(0, sizeof one, &one))
+		abort();
+}
 
 /* Nothing when the thread has ended. */
 static int asleep(void)
@@ -39,6 +58,7 @@ static int asleep(void)
 static void *post(void *nothing)
 {
 	char octet;
+	pin(1);
 	while (read(ask, &octet, 1) == 1 && asleep()) {
 		uint64_t one = 1;
 		rung = seconds();
@@ -51,6 +71,7 @@ static void *post(void *nothing)
 static void work(int socket)
 {
 	char octet;
+	pin(1);
 	while (read(socket, &octet, 1) == 1 && asleep()) {
 		double now = seconds();
 		if (write(socket, &now, sizeof now) != sizeof now)
@@ -85,6 +106,7 @@ int main(int argc, char **argv)
 		close(pair[1]);
 		wake = pair[0];
 	}
+	pin(0);
 	struct epoll_event event = { .events = EPOLLIN };
 	if (epoll_ctl(set, EPOLL_CTL_ADD, wake, &event))
 		abort();

@@ -1,8 +1,9 @@
 //! Bench `wakeup`: from a post in another thread, and from a worker's octets, to the callback, in a loop that was
 //! asleep.
 //!
-//! Whoever wakes the loop first makes sure that its thread sleeps in the kernel. `--case NAME` (also several
-//! times) runs only some of the cases.
+//! Whoever wakes the loop first makes sure that its thread sleeps in the kernel. The loop has a processor and
+//! who wakes it up another: on the same one a wake-up is a tenth of the time, and which of the two comes to
+//! be is otherwise luck. `--case NAME` (also several times) runs only some of the cases.
 
 #[path = "../loops/hosts.rs"]
 mod hosts;
@@ -14,6 +15,7 @@ mod worker;
 
 use hosts::{display, on_display};
 use loops::{Bound, Case, Plan, compile, ours};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -57,6 +59,7 @@ fn run(case: &str, from: &str) {
         "worker" => worker::begin(&samples),
         other => panic!("no wake-up from {other}"),
     }
+    pin(&processors(), 0);
     run(&mut || samples.taken() >= SAMPLES);
     samples.tell();
 }
@@ -90,6 +93,19 @@ impl Samples {
 fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The processors that this thread may have.
+fn processors() -> CpuSet {
+    sched_getaffinity(None).expect("a thread may ask that of itself")
+}
+
+/// Keeps this thread on the first or the second of `processors`; the last, if there are less.
+fn pin(processors: &CpuSet, nth: usize) {
+    let all = (0..CpuSet::MAX_CPU).filter(|cpu| processors.is_set(*cpu));
+    let mut one = CpuSet::new();
+    one.set(all.take(nth + 1).last().expect("a thread has a processor"));
+    sched_setaffinity(None, &one).expect("one that it may have");
 }
 
 /// This thread, as all processes can look at it.

@@ -1,6 +1,6 @@
 //! A worker writes the time to its socket.
 
-use super::{Samples, now, this_thread, wait_until_asleep};
+use super::{Samples, now, pin, processors, this_thread, wait_until_asleep};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use tine::{Interest, Template, Worker};
@@ -10,6 +10,8 @@ tine::entry!(WAKE = wake);
 /// In the worker: each octet from the app asks for a wake-up.
 fn wake(mut worker: Worker) -> Result<(), Box<dyn std::error::Error>> {
     let sleeper = String::from_utf8(worker.take_arg()?)?;
+    // The template was started before the app chose its own.
+    pin(&processors(), 1);
     let mut socket = worker.socket();
     while socket.read(&mut [0])? > 0 && wait_until_asleep(&sleeper) {
         socket.write_all(&now().to_le_bytes())?;
