@@ -44,6 +44,7 @@ pub(super) fn enter(birth: Birth) -> ! {
     let (mut socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
     VOICE.set(voice.or_else(Voice::new));
     if spare {
+        spare::rehearse();
         sys::title::show(*b"spare", b"");
         (socket, waiting) = await_request(socket);
     }

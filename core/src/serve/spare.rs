@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::enter;
 use super::stderr::Stderr;
-use crate::Result;
-use crate::wire::{HEADER, Header, Message, Waiting, socket};
+use crate::wire::{HEADER, Header, Message, Room, Waiting, socket};
+use crate::{Result, sys};
 
 /// How long nothing must have been asked for before a spare is made: forking right after one was handed out would
 /// hold up the very process that it is to speed up.
@@ -80,9 +81,10 @@ impl Spares {
         self.asked = (self.wanted > 0).then(Instant::now);
         while !self.ready.is_empty() {
             let spare = self.ready.remove(0);
-            let fork = Message::Fork(waiting);
+            let mut room = Room::default();
+            Message::Fork(waiting).encode_to(&mut room, 0, 1);
             // One that was killed takes nothing: its end is reaped like any other's.
-            if socket::send(&spare.handoff, &fork.encode(0, 1).0, &[process.as_fd()]).is_ok() {
+            if socket::send(&spare.handoff, room.octets(), &[process.as_fd()]).is_ok() {
                 return Some(spare);
             }
         }
@@ -99,6 +101,23 @@ fn watch_pressure() -> Option<OwnedFd> {
     let file = rustix::fs::open(c"/proc/pressure/memory", flags, Mode::empty()).ok()?;
     rustix::io::write(&file, b"some 200000 2000000\0").ok()?;
     Some(file)
+}
+
+/// In a spare: does all that its request will have it do, but for the program's part.
+///
+/// What code and which pages that takes is then at hand when the request comes: each would be a page fault.
+pub(super) fn rehearse() {
+    // Where it does not work, the first time will be the real one.
+    let Ok((near, far)) = socket::link_pair() else { return };
+    let mut room = Room::default();
+    Message::Fork(Waiting::default()).encode_to(&mut room, 0, 1);
+    if socket::send(&near, room.octets(), &[near.as_fd()]).is_ok()
+        && let Ok(Some((process, _))) = await_request(&far)
+    {
+        let _ = sys::descriptors::move_to(process, far);
+    }
+    let _ = enter::catch(|| ());
+    sys::title::show(*b"worker", b"");
 }
 
 /// In a spare: waits for its request. None: it is not needed.
