@@ -9,14 +9,14 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::format::Format;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, colour, jpeg, jxl, scale, svg};
+use super::{DecodeError, Pixels, colour, jpeg, jxl, scale, svg, webp};
 use crate::protocol::Size;
 
 /// The largest picture, in pixels, that a worker takes on: 16,384 squared, more than the cameras
@@ -76,7 +76,15 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
         Format::Jpeg => jpeg::decode(reader, want)?,
         Format::Svg => svg::decode(reader, want)?,
         Format::JpegXl => jxl::decode(reader)?,
-        Format::Other(other) => decode_whole(reader, other, format.name())?,
+        Format::Other(ImageFormat::WebP) => {
+            let mut octets = Vec::new();
+            reader.take(MEMORY_LIMIT).read_to_end(&mut octets)?;
+            let file = Cursor::new(&octets[..]);
+            decode_whole(file, ImageFormat::WebP, format.name(), |stored, orientation| {
+                webp::pixels(&octets, stored, fitted(stored, orientation, want))
+            })?
+        }
+        Format::Other(other) => decode_whole(reader, other, format.name(), |_, _| None)?,
     };
     Ok(Picture { animated, ..finish(decoded, want) })
 }
@@ -99,11 +107,13 @@ pub(super) fn check_size(
     }
 }
 
-/// All formats that can only be decoded at their own size.
+/// All formats that can only be decoded at their own size. Where `pixels` has them they are not decoded
+/// here.
 fn decode_whole(
-    reader: BufReader<File>,
+    reader: impl BufRead + Seek,
     format: ImageFormat,
     name: &'static str,
+    pixels: impl FnOnce(Size, Orientation) -> Option<DynamicImage>,
 ) -> Result<Decoded, DecodeError> {
     let reader = Watched::new(reader);
     let ended = reader.ended();
@@ -121,15 +131,25 @@ fn decode_whole(
     // Damaged EXIF data is no reason to withhold the picture.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().ok().flatten();
-    let image = DynamicImage::from_decoder(decoder).map_err(explain)?;
+    let image = match pixels(stored, orientation) {
+        Some(image) => image,
+        None => DynamicImage::from_decoder(decoder).map_err(explain)?,
+    };
     Ok(Decoded { image, stored, orientation, profile })
+}
+
+/// The size of a picture, as stored, that fits into `want` when it is right side up.
+fn fitted(stored: Size, orientation: Orientation, want: Size) -> Size {
+    stored.fit_into(turned(want, orientation))
+}
+
+fn turned(size: Size, orientation: Orientation) -> Size {
+    if is_sideways(orientation) { size.transposed() } else { size }
 }
 
 fn finish(decoded: Decoded, want: Size) -> Picture {
     let Decoded { image, stored, orientation, profile } = decoded;
-    let sideways = is_sideways(orientation);
-    let turned = |size: Size| if sideways { size.transposed() } else { size };
-    let fitted = stored.fit_into(turned(want));
+    let fitted = fitted(stored, orientation, want);
     let linear = colour::is_linear(&image);
     let image = if linear { colour::from_linear(image) } else { image };
     let mut image = match profile.filter(|_| !linear) {
@@ -146,7 +166,7 @@ fn finish(decoded: Decoded, want: Size) -> Picture {
     image.apply_orientation(orientation);
     Picture {
         pixels: Pixels::from_image(image),
-        original: turned(stored),
+        original: turned(stored, orientation),
         orientation: orientation.to_exif(),
         animated: false,
     }

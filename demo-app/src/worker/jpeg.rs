@@ -14,6 +14,7 @@ use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress, Marker};
 
 use super::DecodeError;
 use super::decode::{Decoded, check_size, is_sideways};
+use super::scans::{Details, Scans};
 use super::watched::{Ended, Watched};
 use crate::protocol::Size;
 
@@ -26,11 +27,12 @@ const LAST_ROWS: usize = 2 * 16;
 
 /// Decodes at the smallest n/8 of the picture's size that still fills `want`.
 pub(super) fn decode(reader: impl BufRead, want: Size) -> Result<Decoded, DecodeError> {
+    let (reader, details) = Scans::new(reader);
     let reader = Watched::new(reader);
     let ended = reader.ended();
     // The crate tells libjpeg's fatal errors by unwinding, with the text as the payload and without
     // the panic hook. Nothing is used again afterwards: the decoder is moved in and gone.
-    match catch_unwind(AssertUnwindSafe(|| decode_or_unwind(reader, want))) {
+    match catch_unwind(AssertUnwindSafe(|| decode_or_unwind(reader, &details, want))) {
         Ok(Err(DecodeError::Corrupt(..))) | Err(_) if ended.get() => {
             Err(DecodeError::Truncated(FORMAT))
         }
@@ -39,7 +41,11 @@ pub(super) fn decode(reader: impl BufRead, want: Size) -> Result<Decoded, Decode
     }
 }
 
-fn decode_or_unwind<R: BufRead>(reader: Watched<R>, want: Size) -> Result<Decoded, DecodeError> {
+fn decode_or_unwind<R: BufRead>(
+    reader: Watched<R>,
+    details: &Details,
+    want: Size,
+) -> Result<Decoded, DecodeError> {
     let ended = reader.ended();
     let mut jpeg = Decompress::builder()
         .with_markers(&[EXIF, PROFILE, ADOBE])
@@ -49,7 +55,11 @@ fn decode_or_unwind<R: BufRead>(reader: Watched<R>, want: Size) -> Result<Decode
     let orientation = orientation(&jpeg);
     let profile = profile(&jpeg);
     let want = if is_sideways(orientation) { want.transposed() } else { want };
-    jpeg.scale(eighths(stored, stored.fit_into(want)));
+    let scale = eighths(stored, stored.fit_into(want));
+    jpeg.scale(scale);
+    details.set(scale > 1);
+    // It would take the scans that are left out for some that are still to come, and make up for them.
+    jpeg.do_block_smoothing(false);
 
     let is_cmyk = matches!(jpeg.color_space(), ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK);
     let is_adobe = jpeg.markers().any(|found| found.marker == ADOBE);
@@ -146,6 +156,30 @@ mod tests {
         assert_eq!(eighths(stored, Size::new(706, 397)), 2);
         assert_eq!(eighths(stored, Size::new(1500, 844)), 4);
         assert_eq!(eighths(stored, stored), 8);
+    }
+
+    #[test]
+    fn a_progressive_picture_is_the_same_without_its_details() {
+        let (width, height) = (801, 602);
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([x as u8, (x ^ y) as u8, (x * y / 64) as u8])
+        });
+        let mut jpeg = mozjpeg::Compress::new(ColorSpace::JCS_RGB);
+        jpeg.set_size(width as usize, height as usize);
+        jpeg.set_progressive_mode();
+        let mut jpeg = jpeg.start_compress(Vec::new()).unwrap();
+        jpeg.write_scanlines(&image).unwrap();
+        let file = jpeg.finish().unwrap();
+
+        let mut whole = Decompress::new_mem(&file).unwrap();
+        whole.scale(1);
+        let mut whole = whole.rgb().unwrap();
+        let expected: Vec<u8> = whole.read_scanlines::<[u8; 3]>().unwrap().concat();
+        let decoded = decode(&file[..], Size::new(100, 75)).unwrap();
+        assert_eq!((decoded.image.width(), decoded.image.height()), (101, 76));
+        assert!(decoded.image.into_rgb8().into_raw() == expected, "another picture");
+        let torn = decode(&file[..file.len() / 2], Size::new(100, 75));
+        assert!(matches!(torn, Err(DecodeError::Truncated(_))), "what is missing is noticed");
     }
 
     #[test]

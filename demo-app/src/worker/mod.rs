@@ -24,9 +24,11 @@ mod jpeg;
 mod jxl;
 mod pixels;
 mod scale;
+mod scans;
 mod svg;
 mod thumbnail;
 mod watched;
+mod webp;
 
 pub use animation::{ANIMATE, LARGEST_FRAME, Play, Shown};
 pub use decode::{PIXEL_LIMIT, Picture, decode};

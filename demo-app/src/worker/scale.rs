@@ -12,19 +12,62 @@ use crate::protocol::Size;
 
 /// Below this factor blocks are not averaged first: the filter needs pixels to work on.
 const OVERSAMPLING: u32 = 2;
+/// The sum of so many octets fits into 16 bits.
+const LARGEST_BLOCK: u32 = 257;
 
 /// RGB with 8 bits, or RGBA with 8 bits and the colours premultiplied by alpha where the picture has
 /// any transparency.
 pub(super) fn to_tile_format(image: DynamicImage) -> DynamicImage {
-    if !image.color().has_alpha() {
-        return DynamicImage::ImageRgb8(image.into_rgb8());
+    match to_eight_bits(image) {
+        DynamicImage::ImageRgba8(mut image) => {
+            premultiply(&mut image);
+            DynamicImage::ImageRgba8(image)
+        }
+        image => image,
     }
-    let mut rgba = image.into_rgba8();
-    for pixel in rgba.pixels_mut() {
-        let [red, green, blue, alpha] = pixel.0;
-        pixel.0 = [times(red, alpha), times(green, alpha), times(blue, alpha), alpha];
+}
+
+/// RGB or RGBA with 8 bits. `image` would do it by way of floating point.
+fn to_eight_bits(image: DynamicImage) -> DynamicImage {
+    let (width, height) = (image.width(), image.height());
+    let rgb = |bytes| RgbImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgb8);
+    let rgba = |bytes| RgbaImage::from_raw(width, height, bytes).map(DynamicImage::ImageRgba8);
+    let converted = match image {
+        DynamicImage::ImageRgb8(_) | DynamicImage::ImageRgba8(_) => return image,
+        DynamicImage::ImageLuma8(grey) => {
+            rgb(grey.as_raw().iter().flat_map(|&grey| [grey; 3]).collect())
+        }
+        DynamicImage::ImageLumaA8(grey) => {
+            let (pixels, _) = grey.as_raw().as_chunks::<2>();
+            rgba(pixels.iter().flat_map(|&[grey, alpha]| [grey, grey, grey, alpha]).collect())
+        }
+        DynamicImage::ImageRgb16(image) => rgb(image.as_raw().iter().map(upper_octet).collect()),
+        DynamicImage::ImageRgba16(image) => rgba(image.as_raw().iter().map(upper_octet).collect()),
+        image if image.color().has_alpha() => Some(image.into_rgba8().into()),
+        image => Some(image.into_rgb8().into()),
+    };
+    converted.expect("each pixel becomes one")
+}
+
+/// `value × 255 / 65535`, rounded.
+fn upper_octet(value: &u16) -> u8 {
+    ((u32::from(*value) * 255 + 32_895) >> 16) as u8
+}
+
+/// Multiplies colours by alpha, `colour × alpha / 255`, rounded: two in one multiplication, and several
+/// pixels at once where the processor can.
+fn premultiply(rgba: &mut [u8]) {
+    const EVEN: u32 = 0x00FF_00FF;
+    let times = |pair: u32, alpha: u32| {
+        let product = pair * alpha + 0x0080_0080;
+        ((product + ((product >> 8) & EVEN)) >> 8) & EVEN
+    };
+    for pixel in rgba.as_chunks_mut::<4>().0 {
+        let value = u32::from_le_bytes(*pixel);
+        let alpha = value >> 24;
+        let (red_blue, green) = (times(value & EVEN, alpha), times((value >> 8) & 0xFF, alpha));
+        *pixel = (red_blue | (green << 8) | (alpha << 24)).to_le_bytes();
     }
-    DynamicImage::ImageRgba8(rgba)
 }
 
 /// Reduces a picture in the tile's format to exactly `size`; one of that size already is returned as
@@ -49,18 +92,26 @@ pub(super) fn to_size(image: DynamicImage, size: Size) -> DynamicImage {
     .expect("the reduced picture has the size that was asked for")
 }
 
-/// `colour × alpha / 255`, rounded.
-fn times(colour: u8, alpha: u8) -> u8 {
-    ((u16::from(colour) * u16::from(alpha) + 127) / 255) as u8
+fn reduce<const N: usize>(bytes: Vec<u8>, from: Size, to: Size, pixel: PixelType) -> Vec<u8> {
+    match blocks(from, to) {
+        Some(factor) => {
+            let (bytes, from) = average_blocks::<N>(&bytes, from, factor);
+            resample(&bytes, from, to, pixel)
+        }
+        None => resample(&bytes, from, to, pixel),
+    }
 }
 
-fn reduce<const N: usize>(bytes: Vec<u8>, from: Size, to: Size, pixel: PixelType) -> Vec<u8> {
+/// The size to which a decoder may reduce a picture by averaging: there is enough left for the filter.
+/// `None` if the picture is not large enough for that.
+pub(super) fn on_the_way(from: Size, to: Size) -> Option<Size> {
+    blocks(from, to).map(|_| Size::new(to.width * OVERSAMPLING, to.height * OVERSAMPLING))
+}
+
+/// The side of the blocks to average, if it is worth it.
+fn blocks(from: Size, to: Size) -> Option<u32> {
     let factor = (from.width / to.width).min(from.height / to.height) / OVERSAMPLING;
-    if factor < 2 {
-        return resample(&bytes, from, to, pixel);
-    }
-    let (bytes, from) = average_blocks::<N>(&bytes, from, factor);
-    resample(&bytes, from, to, pixel)
+    (factor >= 2).then_some(factor.min(LARGEST_BLOCK))
 }
 
 fn resample(bytes: &[u8], from: Size, to: Size, pixel: PixelType) -> Vec<u8> {
@@ -75,30 +126,30 @@ fn resample(bytes: &[u8], from: Size, to: Size, pixel: PixelType) -> Vec<u8> {
 }
 
 /// Averages blocks of `factor` × `factor` pixels of `N` bytes; those at the right and lower edge may
-/// be smaller.
+/// be smaller. First whole rows are added up, which the processor does for many bytes at once.
 fn average_blocks<const N: usize>(bytes: &[u8], from: Size, factor: u32) -> (Vec<u8>, Size) {
     let to = Size::new(from.width.div_ceil(factor), from.height.div_ceil(factor));
-    let block = factor as usize;
-    let (stride, width) = (from.width as usize * N, to.width as usize);
-    let mut averaged = Vec::with_capacity(width * to.height as usize * N);
+    let (stride, block) = (from.width as usize * N, factor as usize);
+    let mut averaged = Vec::with_capacity(to.width as usize * to.height as usize * N);
+    let mut sums = vec![0_u16; stride];
     for rows in bytes.chunks(stride * block) {
-        let mut sums = vec![[0_u32; N]; width];
+        sums.fill(0);
         for row in rows.chunks_exact(stride) {
-            let (pixels, _) = row.as_chunks::<N>();
-            for (sum, pixels) in sums.iter_mut().zip(pixels.chunks(block)) {
-                for pixel in pixels {
-                    for (sum, &value) in sum.iter_mut().zip(pixel) {
-                        *sum += u32::from(value);
-                    }
-                }
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += u16::from(value);
             }
         }
         let lines = (rows.len() / stride) as u32;
-        let columns = |index: usize| (from.width - index as u32 * factor).min(factor);
-        averaged.extend(sums.iter().enumerate().flat_map(|(index, sum)| {
-            let count = lines * columns(index);
-            sum.map(|sum| ((sum + count / 2) / count) as u8)
-        }));
+        for pixels in sums.as_chunks::<N>().0.chunks(block) {
+            let mut total = [0_u32; N];
+            for pixel in pixels {
+                for (total, &sum) in total.iter_mut().zip(pixel) {
+                    *total += u32::from(sum);
+                }
+            }
+            let count = lines * pixels.len() as u32;
+            averaged.extend(total.map(|total| ((total + count / 2) / count) as u8));
+        }
     }
     (averaged, to)
 }
@@ -112,6 +163,35 @@ mod tests {
         let bytes = [10, 20, 90, 30, 40, 110, 7, 9, 5];
         let (averaged, size) = average_blocks::<1>(&bytes, Size::new(3, 3), 2);
         assert_eq!((averaged, size), (vec![25, 100, 8, 5], Size::new(2, 2)));
+    }
+
+    #[test]
+    fn the_largest_block_of_white_is_white() {
+        let size = Size::new(LARGEST_BLOCK * 2, LARGEST_BLOCK);
+        let (averaged, to) =
+            average_blocks::<1>(&vec![255; size.pixels() as usize], size, LARGEST_BLOCK);
+        assert_eq!((averaged, to), (vec![255, 255], Size::new(2, 1)));
+    }
+
+    #[test]
+    fn colours_are_multiplied_by_alpha_and_rounded() {
+        for alpha in 0..=255_u8 {
+            for colour in 0..=255_u8 {
+                let mut pixel = [colour, 255 - colour, colour, alpha];
+                premultiply(&mut pixel);
+                let times = |colour: u8| ((u16::from(colour) * u16::from(alpha) + 127) / 255) as u8;
+                let (first, second) = (times(colour), times(255 - colour));
+                assert_eq!(pixel, [first, second, first, alpha]);
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_become_eight() {
+        for value in 0..=u16::MAX {
+            let expected = (f64::from(value) * 255.0 / 65_535.0).round() as u8;
+            assert_eq!(upper_octet(&value), expected, "{value}");
+        }
     }
 
     #[test]

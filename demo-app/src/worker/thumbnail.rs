@@ -17,6 +17,10 @@ pub(super) fn encode(pixels: Pixels) -> io::Result<Vec<u8>> {
     };
     for pixel in rgba.pixels_mut() {
         let [red, green, blue, alpha] = pixel.0;
+        // Most are, and dividing is slow.
+        if alpha == 255 {
+            continue;
+        }
         pixel.0 = [over(red, alpha), over(green, alpha), over(blue, alpha), alpha];
     }
     write(&rgba)
