@@ -55,8 +55,8 @@ use std::time::Instant;
 use options::{Command, Options};
 
 fn main() -> ExitCode {
-    let template = tine::Template::early();
     let start = Instant::now();
+    let template = tine::Template::early();
     let command = Command::parse(std::env::args_os().skip(1));
     match (command, template) {
         (Err(error), _) => fail(&format!("{error}\nTry 'tine-viewer --help'.")),

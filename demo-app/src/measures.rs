@@ -22,6 +22,7 @@ pub struct Measures {
     /// A thumbnail will be in the next frame, or was in one.
     thumbnail_shown: Cell<bool>,
     first_thumbnail: Cell<Option<Duration>>,
+    first_picture: Cell<Option<Duration>>,
     answers: Cell<u32>,
     /// With a report only.
     ledger: Option<Ledger>,
@@ -42,6 +43,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// From the first line of `main` until the first thumbnail was painted; null if none was.
     pub seconds_to_first_thumbnail: Option<f64>,
+    /// The same until the first picture as a whole was painted.
+    pub seconds_to_first_picture: Option<f64>,
     /// From the first line of `main` until this report.
     pub seconds_total: f64,
     /// What 99 % of the main loop's busy stretches did not exceed, from the window's first frame on.
@@ -110,6 +113,7 @@ impl Measures {
             painted: Cell::new(false),
             thumbnail_shown: Cell::new(false),
             first_thumbnail: Cell::new(None),
+            first_picture: Cell::new(None),
             answers: Cell::new(0),
             ledger,
         })
@@ -127,6 +131,13 @@ impl Measures {
         }
         if self.thumbnail_shown.get() && self.first_thumbnail.get().is_none() {
             self.first_thumbnail.set(Some(self.start.elapsed()));
+        }
+    }
+
+    /// A picture as a whole was in the frame that has been painted.
+    pub fn picture_painted(&self) {
+        if self.first_picture.get().is_none() {
+            self.first_picture.set(Some(self.start.elapsed()));
         }
     }
 
@@ -151,6 +162,7 @@ impl Measures {
             thumbnails_cached: counts.thumbnails_cached,
             failures: counts.failures,
             seconds_to_first_thumbnail: self.first_thumbnail.get().map(|time| time.as_secs_f64()),
+            seconds_to_first_picture: self.first_picture.get().map(|time| time.as_secs_f64()),
             seconds_total: self.start.elapsed().as_secs_f64(),
             main_loop_stall_ms_p99: ms(stalls.per_mille(990)),
             main_loop_stall_ms_max: ms(stalls.longest()),

@@ -1,12 +1,26 @@
 //! From a worker's sealed memory to something that GTK draws.
 
-use gtk4::{gdk, glib};
+use gtk4::prelude::*;
+use gtk4::{gdk, glib, gsk};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tine::Shared;
-use tine_viewer::protocol::{Drawing, PixelFormat};
+use tine_viewer::protocol::{Drawing, Layout, PixelFormat};
 
 use crate::level::Level;
 
-/// Makes a texture of what a worker has drawn, without copying it. Works in any thread.
+/// Pixels that are turned into others here at most: that takes a few milliseconds.
+const FEW: u64 = 4 << 20;
+
+/// GTK draws with the processor.
+static BY_PROCESSOR: AtomicBool = AtomicBool::new(false);
+
+/// Says what draws textures from now on.
+pub fn set_renderer(renderer: &gsk::Renderer) {
+    BY_PROCESSOR.store(renderer.is::<gsk::CairoRenderer>(), Ordering::Relaxed);
+}
+
+/// Makes a texture of what a worker has drawn, without copying it, unless GTK would do so each
+/// time it draws it. Works in any thread.
 ///
 /// # Errors
 ///
@@ -18,8 +32,14 @@ pub fn texture(drawing: Drawing) -> Result<gdk::Texture, String> {
         PixelFormat::Rgba8Premultiplied => gdk::MemoryFormat::R8g8b8a8Premultiplied,
     };
     let (size, stride) = (layout.size, layout.stride as usize);
-    Shared::from_fd(drawing.into())
-        .and_then(|pixels| tine_gtk4::texture(pixels, size.width, size.height, stride, format))
+    let pixels = Shared::from_fd(drawing.into()).map_err(|error| error.to_string())?;
+    // A worker's word is not taken for it that rows have no gaps.
+    let is_plain = pixels.len() as u64 == layout.len()
+        && stride == size.width as usize * layout.format.bytes_per_pixel() as usize;
+    if BY_PROCESSOR.load(Ordering::Relaxed) && is_plain && size.pixels() <= FEW {
+        return Ok(for_cairo(pixels.as_ref(), layout));
+    }
+    tine_gtk4::texture(pixels, size.width, size.height, stride, format)
         .map_err(|error| error.to_string())
 }
 
@@ -32,4 +52,27 @@ pub fn level(drawing: Drawing) -> Result<Level, String> {
     let layout = drawing.layout;
     let pixels = Shared::from_fd(drawing.into()).map_err(|error| error.to_string())?;
     Level::new(&glib::Bytes::from_owned(pixels), layout)
+}
+
+/// cairo knows one order of colours only; to any other GDK 4.8 comes by way of floating point, whenever it
+/// draws. `pixels` are of this layout.
+fn for_cairo(pixels: &[u8], layout: Layout) -> gdk::Texture {
+    let mut turned = Vec::with_capacity(layout.size.pixels() as usize * 4);
+    match layout.format {
+        PixelFormat::Rgb8 => {
+            let (pixels, _) = pixels.as_chunks::<3>();
+            turned.extend(pixels.iter().flat_map(|&[red, green, blue]| [blue, green, red, 255]));
+        }
+        PixelFormat::Rgba8Premultiplied => {
+            let (pixels, _) = pixels.as_chunks::<4>();
+            turned.extend(
+                pixels.iter().flat_map(|&[red, green, blue, alpha]| [blue, green, red, alpha]),
+            );
+        }
+    }
+    // On little-endian machines cairo's own; elsewhere it is as slow as before.
+    let format = gdk::MemoryFormat::B8g8r8a8Premultiplied;
+    let (width, height) = (layout.size.width as i32, layout.size.height as i32);
+    let octets = glib::Bytes::from_owned(turned);
+    gdk::MemoryTexture::new(width, height, format, &octets, layout.size.width as usize * 4).upcast()
 }

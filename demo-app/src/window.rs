@@ -32,6 +32,7 @@ use crate::gallery::{Gallery, Signals};
 use crate::grid::Grid;
 use crate::measures::Measures;
 use crate::picture_view::PictureView;
+use crate::texture;
 
 pub use actions::set_accels;
 
@@ -171,9 +172,19 @@ impl Window {
     fn measure(&self, measures: &Rc<Measures>) {
         let measures = Rc::clone(measures);
         self.connect_realize(move |window| {
-            let measures = Rc::clone(&measures);
-            if let Some(clock) = window.frame_clock() {
-                clock.connect_after_paint(move |_| measures.frame_painted());
+            window.renderer().inspect(texture::set_renderer);
+            let clock = window.frame_clock();
+            let (measures, window) = (Rc::clone(&measures), window.downgrade());
+            let painted = move || {
+                measures.frame_painted();
+                let in_picture =
+                    |window: &Self| window.in_picture() && window.imp().picture.is_settled();
+                if window.upgrade().is_some_and(|window| in_picture(&window)) {
+                    measures.picture_painted();
+                }
+            };
+            if let Some(clock) = clock {
+                clock.connect_after_paint(move |_| painted());
             }
         });
     }
