@@ -50,6 +50,9 @@ lint: ## check format and run clippy
 bench: ## run the benchmarks, or BENCH=name
 	@tools/packages build headless
 	@tools/packages bench || echo 'Peers that are missing are left out.'
+ifneq ($(filter viewer,$(or $(BENCH),viewer)),)
+	@tools/packages viewer || echo 'Peers that are missing are left out.'
+endif
 	@tools/rust
 	$(CARGO) bench --workspace --bench '$(or $(BENCH),*)'
 
