@@ -1,0 +1,98 @@
+//! A folder of 200,000 pictures, used like any other: rows K3 and B7 of the features. The bench `viewer` does
+//! the same with a million.
+
+mod desktop;
+
+use desktop::{Desktop, Hand, write_plain};
+use std::fs;
+use std::path::Path;
+
+const FILES: usize = 200_000;
+/// ext4 allows 65,000 names for a file.
+const NAMES_PER_FILE: usize = 50_000;
+/// A picture before which half of them come.
+const HALF: &str = "0100000-half.png";
+
+const RED: [u8; 3] = [220, 30, 40];
+const GREEN: [u8; 3] = [20, 180, 60];
+const BLUE: [u8; 3] = [30, 60, 210];
+const YELLOW: [u8; 3] = [240, 200, 20];
+/// What is behind a selected picture: a fifth of the accent colour on the window's.
+const SELECTED: [u8; 3] = [207, 224, 245];
+
+/// Most of a tile.
+const TILE: usize = 140 * 140;
+/// The processor's time that the main loop may take at a stretch, in ms: unoptimised, as it is here.
+const LONGEST: f64 = 100.0;
+/// In KiB.
+const MEMORY: f64 = 300.0 * 1024.0;
+
+/// All are red but one in the middle, green, and the last one, blue.
+fn huge(folder: &Path) {
+    for first in (0..FILES).step_by(NAMES_PER_FILE) {
+        let original = folder.join(format!(".{first}.png"));
+        write_plain(&original, 200, 200, RED);
+        for number in first..FILES.min(first + NAMES_PER_FILE) {
+            let name = folder.join(format!("{number:07}.png"));
+            fs::hard_link(&original, name).expect("one more name");
+        }
+    }
+    write_plain(&folder.join(HALF), 200, 200, GREEN);
+    write_plain(&folder.join("last.png"), 200, 200, BLUE);
+}
+
+#[track_caller]
+fn see_only(hand: &Hand<'_>, color: [u8; 3], what: &str) {
+    hand.see(what, |screen| {
+        let others = [RED, GREEN, BLUE].into_iter().filter(|other| *other != color);
+        screen.has(color, TILE) && others.into_iter().all(|other| !screen.has(other, 100))
+    });
+}
+
+fn type_in(hand: &Hand<'_>, text: &str) {
+    let keys = text.chars().map(|key| if key == '-' { "minus".into() } else { key.to_string() });
+    let keys: Vec<String> = keys.collect();
+    hand.press(&keys.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_huge_folder_is_used_like_any_other() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("huge");
+    huge(&folder);
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650", "--report"]).arg(desktop.path("report.json")).arg(&folder);
+    let hand = Hand::start(&desktop, viewer);
+    see_only(&hand, RED, "the first pictures");
+
+    hand.press(&["Next", "Next", "Next", "End"]);
+    hand.see("the last picture", |screen| screen.has(BLUE, TILE));
+    hand.press(&["Prior", "Prior", "Home"]);
+    see_only(&hand, RED, "the first pictures again");
+    type_in(&hand, "0100000-");
+    hand.see("the one in the middle", |screen| screen.has(GREEN, TILE) && screen.has(RED, TILE));
+
+    hand.press(&["ctrl+f"]);
+    type_in(&hand, "half");
+    see_only(&hand, GREEN, "only what is filtered");
+    hand.press(&["Escape"]);
+    hand.see("all pictures", |screen| screen.has(RED, TILE));
+
+    hand.press(&["Home", "ctrl+a"]);
+    hand.see("a selection", |screen| screen.has(SELECTED, TILE));
+
+    let new = folder.join(".new.png");
+    write_plain(&new, 200, 200, YELLOW);
+    fs::rename(&new, folder.join("zz-new.png")).unwrap();
+    hand.press(&["End"]);
+    hand.see("the new picture", |screen| screen.has(YELLOW, TILE) && screen.has(BLUE, TILE));
+
+    hand.close();
+    let report = fs::read(desktop.path("report.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+    let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name} in {report}"));
+    assert_eq!(number("pictures"), FILES as f64 + 3.0);
+    assert_eq!(number("thumbnails_failed"), 0.0, "{report}");
+    assert!(number("main_loop_work_ms_max") <= LONGEST, "{report}");
+    assert!(number("app_peak_rss_kib") <= MEMORY, "{report}");
+}
