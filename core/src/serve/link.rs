@@ -12,6 +12,9 @@ use crate::{Result, sys};
 /// One queue of the app, seen from the template.
 pub(super) struct Link {
     socket: OwnedFd,
+    /// The link that it came over, and which belongs to a handle of the app's: when that closes, nobody is
+    /// left who would ask for a process over this one. None: the first of all.
+    through: Option<u64>,
     outbox: Outbox,
     /// Whether epoll watches for room in the socket.
     awaits_room: bool,
@@ -19,8 +22,14 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub fn new(socket: OwnedFd) -> Self {
-        Link { socket, outbox: Outbox::for_link(), awaits_room: false, state: Inherited::default() }
+    pub fn new(socket: OwnedFd, through: Option<u64>) -> Self {
+        let (outbox, state) = (Outbox::for_link(), Inherited::default());
+        Link { socket, through, outbox, awaits_room: false, state }
+    }
+
+    /// Tells whether it came over that link.
+    pub fn came_over(&self, link: u64) -> bool {
+        self.through == Some(link)
     }
 
     /// Takes one message. None: the app has closed its end.

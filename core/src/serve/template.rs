@@ -151,7 +151,7 @@ impl Template {
             Ok(_) | Err(Errno::PIPE) => (),
             Err(error) => return Err(error.into()),
         }
-        template.connect(root)?;
+        template.connect(root, None)?;
         Ok(template)
     }
 
@@ -199,11 +199,11 @@ impl Template {
         Ok(())
     }
 
-    fn connect(&mut self, socket: OwnedFd) -> Result<()> {
+    fn connect(&mut self, socket: OwnedFd, through: Option<u64>) -> Result<()> {
         let number = self.next_link;
         epoll::add(&self.epoll, &socket, Token::Link(number).data(), EventFlags::IN)?;
         self.next_link += 1;
-        self.links.insert(number, Link::new(socket));
+        self.links.insert(number, Link::new(socket, through));
         Ok(())
     }
 
@@ -219,8 +219,12 @@ impl Template {
         let goes_on = match link.receive(&mut inbox) {
             Ok(Some((id, message, fd))) => self.obey(number, id, message, fd),
             Ok(None) => false,
-            // The app speaks for itself alone: what it garbles costs it this link.
-            Err(error) => error.io().and_then(Errno::from_io_error) == Some(Errno::AGAIN),
+            // The app speaks for itself alone: what it garbles costs it this link. One that has closed it with
+            // something unread is told of before what it had sent by then (unix(7)), which comes next.
+            Err(error) => {
+                let errno = error.io().and_then(Errno::from_io_error);
+                matches!(errno, Some(Errno::AGAIN | Errno::CONNRESET))
+            }
         };
         self.inbox = inbox;
         if !goes_on {
@@ -231,7 +235,7 @@ impl Template {
     /// Carries out one message; false closes the link.
     fn obey(&mut self, link: u64, id: u64, message: Message<'_>, fd: Option<OwnedFd>) -> bool {
         match (message, fd) {
-            (Message::Connect, Some(socket)) => self.connect(socket).is_ok(),
+            (Message::Connect, Some(socket)) => self.connect(socket, Some(link)).is_ok(),
             (Message::State(state), directory) => self.links.get_mut(&link).is_some_and(|link| {
                 link.state.replace(state, directory);
                 true
@@ -274,11 +278,10 @@ impl Template {
 
     fn disconnect(&mut self, number: u64) {
         self.links.remove(&number);
-        if number == 0 {
-            // The app has no handle any more: links close when their last process has ended.
-            for link in self.links.keys().copied().collect::<Vec<_>>() {
-                self.tell(link, 0, &Message::Retired, None);
-            }
+        // Nobody has that handle any more: the links made through it close when their last process has ended.
+        let came_over = self.links.iter().filter(|(_, link)| link.came_over(number));
+        for link in came_over.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.tell(link, 0, &Message::Retired, None);
         }
     }
 

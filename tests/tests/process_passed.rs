@@ -1,0 +1,115 @@
+//! F13: handles that become descriptors, go to other processes and become handles again.
+
+use std::process::ExitCode;
+
+use tine::{Process, Template, Worker};
+use tine_tests::told::{Told, eventually};
+use tine_tests::workers::{ITEMS, RETURN, STAY, Sent, items};
+use tine_tests::{cases, processes, runner};
+
+fn main() -> ExitCode {
+    let template = Template::early().expect("first line of main");
+    let cases = cases![
+        used_at_once_and_dropped_at_once,
+        the_process_ends_with_the_last_handle,
+        copies_of_the_descriptor_keep_it,
+        workers_outlast_the_last_handle,
+        used_by_a_third_process,
+    ];
+    runner::run(&template, cases)
+}
+
+fn arg(text: &str) -> Sent {
+    Sent::Arg(text.into())
+}
+
+/// The process behind a handle, which does not know it: what the worker that it forks is a child of.
+fn behind(handle: &Template) -> u32 {
+    let told = Told::run(handle.fork(), STAY);
+    let socket = told.socket();
+    let pid = told.running().pid().expect("it lives");
+    let parent = processes::status(pid, "PPid").and_then(|parent| parent.parse().ok());
+    drop(socket);
+    assert!(told.exit().success());
+    parent.expect("a process has a parent")
+}
+
+fn ends(pid: u32) {
+    eventually("the passed process's end", || (!processes::is_alive(pid)).then_some(()));
+}
+
+/// F13: whoever passes it on keeps nothing, and the new handle may be gone before the process has come to be.
+fn used_at_once_and_dropped_at_once(template: &Template) {
+    for round in 0..100 {
+        let passed = template.fork().send_arg("sent").into_fd().expect("a descriptor");
+        let told: Vec<_> = {
+            let process = Process::from_fd(passed);
+            (0..1 + round % 3).map(|_| Told::run(process.fork(), ITEMS)).collect()
+        };
+        for told in told {
+            assert_eq!(items(told.socket()), [arg("sent")]);
+            assert!(told.exit().success());
+        }
+    }
+}
+
+/// F10, F13: no process stays, and no link to it.
+fn the_process_ends_with_the_last_handle(template: &Template) {
+    let passed = template.fork().into_fd().expect("a descriptor");
+    let handle = Template::from_fd(passed);
+    let pid = behind(&handle);
+    let other = handle.clone();
+    drop(handle);
+    assert!(Told::run(other.fork(), RETURN).exit().success());
+    assert!(processes::is_alive(pid));
+    drop(other);
+    ends(pid);
+}
+
+/// F13: each copy of the descriptor is a handle of its own.
+fn copies_of_the_descriptor_keep_it(template: &Template) {
+    let passed = template.fork().into_fd().expect("a descriptor");
+    let copy = passed.try_clone().expect("a descriptor");
+    let first = Template::from_fd(passed);
+    let pid = behind(&first);
+    drop(first);
+    let second = Template::from_fd(copy);
+    assert!(Told::run(second.fork(), RETURN).exit().success());
+    assert!(processes::is_alive(pid));
+    drop(second);
+    ends(pid);
+}
+
+/// F10: a worker is not its handle.
+fn workers_outlast_the_last_handle(template: &Template) {
+    let handle = Template::from_fd(template.fork().into_fd().expect("a descriptor"));
+    let pid = behind(&handle);
+    let told = Told::run(handle.fork(), STAY);
+    let socket = told.socket();
+    drop(handle);
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+    assert!(processes::is_alive(pid));
+    drop(socket);
+    assert!(told.exit().success());
+    ends(pid);
+}
+
+tine::entry!(USE_PASSED = use_passed);
+fn use_passed(mut worker: Worker) -> tine::Result<()> {
+    let process = Process::from_fd(worker.take_fd()?);
+    let told = Told::run(process.send_arg("third"), ITEMS);
+    assert_eq!(items(told.socket()), [arg("first"), arg("third")]);
+    match told.exit() {
+        exit if exit.success() => Ok(()),
+        exit => Err(tine::Error::other(exit.to_string())),
+    }
+}
+
+/// F13, F22: a worker forks from a process that the app has prepared and forgotten.
+fn used_by_a_third_process(template: &Template) {
+    for _ in 0..10 {
+        let passed = template.fork().send_arg("first").into_fd().expect("a descriptor");
+        let exit = Told::run(template.fork().send_fd(passed), USE_PASSED).exit();
+        assert!(exit.success(), "{exit}");
+    }
+}
