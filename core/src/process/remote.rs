@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::job::OnRun;
 use super::recipe::{Given, Recipe, Then};
 use super::{Command, Running};
-use crate::wire::{BODY_MAX, HEADER, Header, Message, Outbox, socket};
+use crate::wire::{HEADER, Header, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
 /// A process between the start of its command and the word that it is ready.
@@ -81,7 +81,10 @@ fn orders(recipe: &Recipe) -> Result<Outbox> {
     for given in &recipe.given {
         match given {
             Given::Arg(octets) => orders.push(&Message::Arg(octets), 0, Vec::new())?,
-            Given::LongArg { file, len } => push_parts(&mut orders, file, *len)?,
+            Given::LongArg { file, len } => {
+                orders.push_parts(Arc::clone(file), *len);
+                orders.push(&Message::Arg(b""), 0, Vec::new())?;
+            }
             Given::Call { function, args } => {
                 let args = args.iter().map(Vec::as_slice).collect();
                 let call = Message::Call { function: function.as_bytes(), args };
@@ -101,21 +104,6 @@ fn orders(recipe: &Recipe) -> Result<Outbox> {
 
 fn refused(what: &str) -> Error {
     Error::new(ErrorKind::Misuse, format!("{what} cannot be sent to the far end of a command"))
-}
-
-fn push_parts(orders: &mut Outbox, file: &Arc<OwnedFd>, len: u32) -> Result<()> {
-    let mut part = vec![0; BODY_MAX];
-    let mut at = 0;
-    while at < u64::from(len) {
-        let got = rustix::io::pread(file, &mut part, at)
-            .map_err(|error| Error::system("read a long argument", error))?;
-        if got == 0 {
-            break;
-        }
-        orders.push(&Message::Part(&part[..got]), 0, Vec::new())?;
-        at += got as u64;
-    }
-    orders.push(&Message::Arg(b""), 0, Vec::new())
 }
 
 impl Remote {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-use super::{FDS_MAX, HEADER, Header, Message, Room, socket};
+use super::{BODY_MAX, FDS_MAX, HEADER, Header, Message, Room, socket};
 use crate::{Error, Result};
 
 /// Messages that wait to be sent, in order.
@@ -26,6 +26,16 @@ struct Parcel {
     octets: Vec<u8>,
     sent: usize,
     fds: Vec<Arc<OwnedFd>>,
+    /// What comes in its place when it is sent.
+    parts: Option<Parts>,
+}
+
+/// What of a long argument is not sent yet, on a stream that carries nothing but octets. It stays in its file until
+/// there is room for it.
+struct Parts {
+    file: Arc<OwnedFd>,
+    at: u64,
+    end: u64,
 }
 
 impl Outbox {
@@ -91,15 +101,24 @@ impl Outbox {
         self.append(header.encode().to_vec(), vec![file]);
     }
 
+    /// Appends a long argument as [`Message::Part`]s, a few octets at a time.
+    pub fn push_parts(&mut self, file: Arc<OwnedFd>, len: u32) {
+        let parts = Some(Parts { file, at: 0, end: len.into() });
+        self.parcels.push_back(Parcel { parts, ..Parcel::default() });
+    }
+
     fn append(&mut self, octets: Vec<u8>, fds: Vec<Arc<OwnedFd>>) {
         match self.parcels.back_mut() {
             Some(last)
-                if !self.boundaries && last.sent == 0 && last.fds.len() + fds.len() <= FDS_MAX =>
+                if !self.boundaries
+                    && last.sent == 0
+                    && last.parts.is_none()
+                    && last.fds.len() + fds.len() <= FDS_MAX =>
             {
                 last.octets.extend(octets);
                 last.fds.extend(fds);
             }
-            _ => self.parcels.push_back(Parcel { octets, sent: 0, fds }),
+            _ => self.parcels.push_back(Parcel { octets, sent: 0, fds, parts: None }),
         }
     }
 
@@ -119,15 +138,18 @@ impl Outbox {
     pub fn flush(&mut self, socket: impl AsFd) -> rustix::io::Result<usize> {
         let mut total = 0;
         while let Some(parcel) = self.parcels.front_mut() {
+            if parcel.sent == parcel.octets.len() {
+                if !parcel.refill()? {
+                    self.parcels.pop_front();
+                }
+                continue;
+            }
             let fds: Vec<BorrowedFd<'_>> = parcel.fds.iter().map(|fd| fd.as_fd()).collect();
             match socket::send(&socket, &parcel.octets[parcel.sent..], &fds) {
                 Ok(sent) => {
                     total += sent;
                     parcel.sent += sent;
                     parcel.fds.clear();
-                    if parcel.sent == parcel.octets.len() {
-                        self.parcels.pop_front();
-                    }
                 }
                 // A socket smaller than the message: what is too long for it travels apart.
                 Err(Errno::MSGSIZE) if parcel.octets.len() > HEADER => parcel.lengthen()?,
@@ -141,6 +163,16 @@ impl Outbox {
 }
 
 impl Parcel {
+    /// Reads the next part of what comes in its place; tells whether there was one.
+    fn refill(&mut self) -> rustix::io::Result<bool> {
+        let Some(Parts { file, at, end }) = &mut self.parts else { return Ok(false) };
+        let mut part = vec![0; BODY_MAX.min((*end - *at) as usize)];
+        let got = rustix::io::retry_on_intr(|| rustix::io::pread(&*file, &mut part, *at))?;
+        *at += got as u64;
+        (self.octets, self.sent) = (Message::Part(&part[..got]).encode(0, 0).0, 0);
+        Ok(got > 0)
+    }
+
     /// Puts the body of its one message into a file.
     fn lengthen(&mut self) -> rustix::io::Result<()> {
         let body = self.octets.split_off(HEADER);
