@@ -145,8 +145,9 @@ fn is(name: &str, wanted: &[u8]) -> bool {
 /// It is found by its name, `module::function`, so that processes made from another image of the
 /// program, or from another program that links it, enter the same one.
 ///
-/// When it returns the process leaves by `_exit`: no buffer is written out. What it printed in whole lines
-/// is out; of an unfinished line, and of buffers of its own, it takes care itself (`flush`).
+/// When it returns, fails or panics, what it has printed (`print!`) is written out, and the process leaves by
+/// `_exit`: no destructor runs, and no other buffer is written. Of its own, and of the C library's (`printf`), it
+/// takes care itself.
 ///
 /// ```
 /// tine::entry!(

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd as _, IntoRawFd, OwnedFd, RawFd};
 
 /// Leaves a descriptor open at `number`, or wherever there is room, without close-on-exec.
 ///
@@ -316,4 +316,26 @@ pub fn reap(pid: u32) {
     // SAFETY: the pointer is to a value of this frame.
     let reaped = unsafe { libc::waitpid(pid.cast_signed(), &mut status, 0) };
     assert_eq!(reaped, pid.cast_signed(), "waitpid");
+}
+
+/// Makes a terminal (pty(7)): the end of whoever types and reads, and the path of the programs' end.
+///
+/// # Panics
+/// When there is none to be had.
+pub fn terminal() -> (OwnedFd, String) {
+    // SAFETY: opens a descriptor and touches nothing else.
+    let master = unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) };
+    assert!(master >= 0, "a terminal: {}", std::io::Error::last_os_error());
+    // SAFETY: it was just made, and nobody else has it.
+    let owned = unsafe { OwnedFd::from_raw_fd(master) };
+    let mut name = [0_u8; 64];
+    // SAFETY: the descriptor is open, and the name's room is as long as is said.
+    let named = unsafe {
+        libc::grantpt(master) == 0
+            && libc::unlockpt(master) == 0
+            && libc::ptsname_r(master, name.as_mut_ptr().cast(), name.len()) == 0
+    };
+    assert!(named, "a terminal's name: {}", std::io::Error::last_os_error());
+    let name = CStr::from_bytes_until_nul(&name).expect("a name that ends");
+    (owned, name.to_str().expect("text").into())
 }

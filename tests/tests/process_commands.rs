@@ -7,8 +7,9 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use tine::{Cause, Command, Exit, Running, Spawned, Stdio, Template};
-use tine_tests::told::eventually;
+use tine::testing::{Faults, Stage};
+use tine::{Cause, Command, ErrorKind, Exit, Running, Spawned, Stdio, Template};
+use tine_tests::told::{DEADLINE, eventually};
 use tine_tests::{cases, native, processes, runner};
 
 fn main() -> ExitCode {
@@ -30,6 +31,8 @@ fn main() -> ExitCode {
         a_missing_directory_is_named,
         a_file_that_is_no_program,
         many_at_once,
+        killed_before_it_is_executed,
+        a_program_that_dies_at_once_was_started,
         dying_with_the_app_or_not,
     ];
     runner::run(&template, cases)
@@ -227,6 +230,42 @@ fn many_at_once(template: &Template) {
     for (n, told) in told.iter().enumerate() {
         told.spawned();
         assert_eq!(told.exit().code(), Some(n as i32 % 100));
+    }
+}
+
+/// Waits for a process's end without hearing what is told meanwhile.
+fn until_gone(pid: u32) {
+    let begun = std::time::Instant::now();
+    while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+        assert!(begun.elapsed() < DEADLINE, "process {pid} stays");
+        std::thread::yield_now();
+    }
+}
+
+/// F18: what was never executed was not started, whether its end is heard of at once or with all else.
+fn killed_before_it_is_executed(template: &Template) {
+    for heard_late in [false, true] {
+        template.inject(Faults::new().kill_at(Stage::Entering, 1)).expect("a template");
+        let told = Told::spawn(template.command("true"));
+        if heard_late {
+            until_gone(eventually("a process", || told.running.pid()));
+        }
+        let error = told.refusal();
+        assert_eq!(error.kind(), ErrorKind::NoProcess, "{error}");
+        assert_eq!(told.exit().signal(), Some(libc::SIGKILL));
+    }
+    template.inject(Faults::new()).expect("a template");
+}
+
+/// F18: the same signal, after the program was executed.
+fn a_program_that_dies_at_once_was_started(template: &Template) {
+    for heard_late in [false, true] {
+        let told = Told::spawn(shell(template, "kill -KILL $$"));
+        if heard_late {
+            until_gone(eventually("a process", || told.running.pid()));
+        }
+        told.spawned();
+        assert_eq!(told.exit().signal(), Some(libc::SIGKILL));
     }
 }
 

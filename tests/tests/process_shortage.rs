@@ -2,12 +2,13 @@
 //! well again afterwards.
 
 use std::cell::Cell;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tine::{Cause, Template};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use tine::{Cause, Process, Template, Worker};
 use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{ITEMS, RETURN, STAY, items};
 use tine_tests::{cases, descriptors, processes, runner};
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         none_left_for_an_answer,
         none_left_for_many_answers,
         few_left_for_a_burst,
+        the_template_has_more_than_the_app,
         the_template_has_few_of_its_own,
         the_template_has_none_for_what_comes,
         a_worker_cannot_take_what_it_is_sent,
@@ -139,15 +141,71 @@ fn few_left_for_a_burst(template: &Template) {
     works(template);
 }
 
-/// A template with little room: it has the app's limit of the time when it was forked.
-fn with_room_for(descriptors: u64) -> Template {
-    let _limit = Limit::to_open_ones_and(descriptors);
-    Template::early().expect("no thread is running")
+/// A template with little room: it may not even raise its limit.
+fn with_room_for(more: u64) -> Template {
+    let template = Template::early().expect("no thread is running");
+    works(&template);
+    let pid = processes::of(&template);
+    eventually("the template is idle", || {
+        (processes::children(pid).is_empty() && processes::is_asleep(pid)).then_some(())
+    });
+    // Those that are free below the highest count too: what is open above the limit would not come back.
+    let highest = processes::descriptors(pid).into_keys().max().unwrap_or_default();
+    let limit = Some(u64::from(highest.cast_unsigned()) + 1 + more);
+    let (of, limit) = (Pid::from_raw(pid.cast_signed()), Rlimit { current: limit, maximum: limit });
+    prlimit(of, Resource::Nofile, limit).expect("lower is allowed");
+    template
+}
+
+tine::entry!(TELL_LIMIT = tell_limit);
+fn tell_limit(worker: Worker) -> std::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    write!(worker.socket(), "{limit}")
+}
+
+/// Rule 6: a template has what it may have at most, so that it can have more workers than the app has descriptors;
+/// whatever it makes has the limit that the app had.
+fn the_template_has_more_than_the_app(_: &Template) {
+    let limit = Limit::to_open_ones_and(20);
+    let apps = getrlimit(Resource::Nofile).current.expect("a number").to_string();
+    let template = Template::early().expect("no thread is running");
+    drop(limit);
+    let told: Vec<_> = (0..100).map(|_| Told::run(template.fork(), STAY)).collect();
+    let sockets: Vec<_> = told.iter().map(Told::socket).collect();
+    let tells = |process: Process| {
+        let told = Told::run(process, TELL_LIMIT);
+        let limit = String::from_utf8(told.answer()).expect("text");
+        assert!(told.exit().success());
+        limit
+    };
+    assert_eq!(tells(template.fork()), apps);
+    assert_eq!(tells(template.fresh()), apps);
+    for prepared in [template.fork(), template.fresh()] {
+        let prepared = prepared.into_template().expect("a template");
+        assert_eq!([tells(prepared.fork()), tells(prepared.fresh())], [&*apps; 2]);
+    }
+    template.spares(1).expect("a living template");
+    while template.report().from_spares == 0 {
+        assert_eq!(tells(template.fork()), apps);
+    }
+    template.spares(0).expect("a living template");
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let shell = template.command("sh").args(["-c", "ulimit -n"]).stdout(OwnedFd::from(writer));
+    shell.spawn(|started| drop(started.expect("a shell")));
+    let mut said = String::new();
+    eventually("what the shell says", || tine_tests::readable(&reader).then_some(()));
+    reader.read_to_string(&mut said).expect("a pipe");
+    assert_eq!(said.trim(), apps);
+    drop(sockets);
+    told.iter().for_each(|told| assert!(told.exit().success()));
+    let pid = processes::of(&template);
+    drop(template);
+    eventually("the template's end", || (!processes::is_alive(pid)).then_some(()));
 }
 
 /// Rule 4: refused with the reason, or made; and no worker's fate is lost over it.
 fn the_template_has_few_of_its_own(_: &Template) {
-    let template = with_room_for(6);
+    let template = with_room_for(8);
     let told: Vec<_> = (0..100).map(|_| Told::run(template.fork(), STAY)).collect();
     let (mut living, mut refused) = (Vec::new(), 0);
     for told in &told {
@@ -177,7 +235,7 @@ fn the_template_has_few_of_its_own(_: &Template) {
 
 /// Rule 4: not even the request's own descriptor finds a place.
 fn the_template_has_none_for_what_comes(_: &Template) {
-    for room in 4..12 {
+    for room in 0..8 {
         let template = with_room_for(room);
         let mut told = Vec::new();
         // One more each time, so that every single place in the template is once the last.
@@ -199,7 +257,9 @@ fn the_template_has_none_for_what_comes(_: &Template) {
 
 /// F7: more than the worker may open is refused by name, and not cut short.
 fn a_worker_cannot_take_what_it_is_sent(_: &Template) {
-    let template = with_room_for(6);
+    let limit = Limit::to_open_ones_and(6);
+    let template = Template::early().expect("no thread is running");
+    drop(limit);
     let null = || std::fs::File::open("/dev/null").expect("/dev/null");
     let few = (0..2).fold(template.fork(), |process, _| process.send_fd(null()));
     let many = (0..100).fold(template.fork(), |process, _| process.send_fd(null()));

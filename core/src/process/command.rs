@@ -19,8 +19,8 @@ use crate::{Error, ErrorKind, Result};
 /// An external program to be started from a template: fork and exec at no cost for the app's size.
 ///
 /// It begins with the app's environment, directory and umask as they are when it is spawned, default
-/// signals, `/dev/null` as its standard input, and no descriptor but those it is given. Unless told
-/// otherwise it outlives the app, and the end of its standard error goes into its [`Exit`](crate::Exit).
+/// signals, `/dev/null` as its standard input, and no descriptor but those it is given. It is in the app's
+/// process group, if that is in the template's session. Unless told otherwise it outlives the app, and the end of its standard error goes into its [`Exit`](crate::Exit).
 ///
 /// # Examples
 /// ```no_run

@@ -23,6 +23,8 @@ pub struct Exit {
     peak_kib: u64,
     lived: Duration,
     stderr: String,
+    /// It was killed before it had become the program that it was to be.
+    unexecuted: bool,
 }
 
 /// Why a process ended.
@@ -76,6 +78,7 @@ impl Exit {
             peak_kib: ended.peak_kib,
             lived: Duration::from_micros(ended.lived_us),
             stderr: lossy(ended.stderr),
+            unexecuted: ended.unexecuted,
         }
     }
 
@@ -90,12 +93,14 @@ impl Exit {
             peak_kib: 0,
             lived: Duration::ZERO,
             stderr: String::new(),
+            unexecuted: false,
         }
     }
 
     /// Tells whether the process may have entered its function, or become its program, before.
     pub(super) fn may_have_begun(&self) -> bool {
-        !matches!(self.cause, Cause::BadOrders(_) | Cause::Unprepared(_) | Cause::Dropped)
+        !self.unexecuted
+            && !matches!(self.cause, Cause::BadOrders(_) | Cause::Unprepared(_) | Cause::Dropped)
     }
 
     /// The process id that it had.

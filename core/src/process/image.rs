@@ -1,12 +1,13 @@
 //! Flow 2, its beginning: templates in an image of their own, executed.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::Pid;
 
-use super::life::Body;
+use super::body::Body;
 use crate::serve::image::{OWN_IMAGE, command};
 use crate::wire::{Message, socket};
 use crate::{Error, Result};
@@ -40,8 +41,9 @@ impl Image {
             }
         };
         let mut command = command(&path, &role(), far);
+        // From its first moment, as what a terminal sends to the app's group is not meant for it.
+        command.process_group(0);
         if let Image::Program { path, .. } = self {
-            use std::os::unix::process::CommandExt as _;
             command.arg0(path);
         }
         let child = command

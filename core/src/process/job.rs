@@ -9,6 +9,7 @@
 //! of its orders or is not ready yet. Running: `run`'s callback has its socket. Over: everything is told.
 
 mod orphan;
+mod signals;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::OwnedFd;
@@ -17,7 +18,6 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::Instant;
 
-use rustix::io::Errno;
 use rustix::process::Signal;
 use tracing::Span;
 use tracing::field::Empty;
@@ -73,7 +73,7 @@ pub(super) struct Job {
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
     posture: OnceCell<Posture>,
-    /// A signal that was sent before there was a process.
+    /// The last signal that was asked for: sent when there is a process, and to one that replaces it.
     signal: Cell<Option<Signal>>,
 }
 
@@ -158,7 +158,7 @@ impl Job {
         self.socket.replace(Some(Rc::new(socket)));
         self.stage.set(Stage::Asked);
         self.span.in_scope(|| note!(DEBUG "asked for a process", entry = self.entry));
-        Ok((Waiting { octets: written as u32, plain }, fresh))
+        Ok((Waiting { octets: written as u32, plain, executes: self.executes }, fresh))
     }
 
     /// Goes back to where it was held back.
@@ -182,10 +182,7 @@ impl Job {
         self.pidfd.replace(pidfd.map(Rc::new));
         self.span.record("pid", pid);
         self.span.in_scope(|| note!(DEBUG "process started", pid = pid, entry = self.entry));
-        if let Some(signal) = self.signal.take() {
-            // It may have ended by itself already; then its end is told anyway.
-            let _ = self.send(signal);
-        }
+        self.pass_signal_on();
         self.write_orders();
     }
 
@@ -242,6 +239,8 @@ impl Job {
     fn maybe_ready(self: &Rc<Self>) {
         match self.listen() {
             Said::Nothing => (),
+            // Its end is told soon, too.
+            Said::Ready(_) if self.executes && self.has_not_executed() => drop(self.watcher.take()),
             Said::Ready(_) => self.unwatch(|job| job.deliver()),
             Said::Error(error) => self.fail(error),
             // It has ended instead, which its template tells with the reason.
@@ -334,33 +333,6 @@ impl Job {
                 crate::queue().post(move || callback(exit));
             }
         }
-    }
-
-    pub fn kill(&self, signal: i32) -> Result<()> {
-        let known = Signal::from_named_raw(signal)
-            .ok_or_else(|| Error::new(ErrorKind::Misuse, format!("there is no signal {signal}")))?;
-        if stamp() != self.stamp {
-            let message = format!("the worker for {} is one of another process", self.entry);
-            return Err(Error::new(ErrorKind::WrongProcess, message));
-        }
-        match self.stage.get() {
-            Stage::Waiting | Stage::Asked => self.signal.set(Some(known)),
-            Stage::Started | Stage::Running => self.send(known)?,
-            Stage::Over => return Err(self.over()),
-        }
-        Ok(())
-    }
-
-    fn send(&self, signal: Signal) -> Result<()> {
-        let pidfd = self.pidfd.borrow().clone().ok_or_else(|| self.unnamed())?;
-        rustix::process::pidfd_send_signal(&*pidfd, signal).map_err(|_| self.over())
-    }
-
-    /// Descriptors had run out, here or in the template, when its pidfd was to come.
-    fn unnamed(&self) -> Error {
-        let pid = self.pid.get().unwrap_or_default();
-        let what = format!("signal worker {pid} ({}) without its pidfd", self.entry);
-        Error::system(what, Errno::MFILE)
     }
 
     fn over(&self) -> Error {

@@ -6,20 +6,20 @@
 //! ```
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, Signal};
 
+use super::body::Body;
 use super::image::Image;
-use super::link::is;
 use super::recipe::Given;
 use super::{Template, reaper};
 use crate::log::note;
-use crate::wire::{Inbox, Message, socket};
+use crate::wire::{Message, socket};
 use crate::{Error, ErrorKind, Result};
 
 /// Deaths in a row, without one process made between, after which a template is given up.
@@ -36,6 +36,8 @@ pub(super) struct Core {
     /// Milliseconds.
     deadline: AtomicU64,
     spares: AtomicU32,
+    /// The template has not been told yet how many spares are wanted: its link was full.
+    spares_untold: AtomicBool,
     pub counts: Counts,
 }
 
@@ -76,14 +78,6 @@ enum State {
     Broken(String),
 }
 
-/// What a living template's process is known by.
-pub(super) struct Body {
-    /// The link that lives as long as the handles do; new links are sent over it.
-    pub root: OwnedFd,
-    pub pid: Option<u32>,
-    pub pidfd: Option<OwnedFd>,
-}
-
 impl Core {
     pub fn new(origin: Origin, body: Body) -> Core {
         Core {
@@ -96,6 +90,7 @@ impl Core {
             }),
             deadline: AtomicU64::new(DEADLINE.as_millis() as u64),
             spares: AtomicU32::new(0),
+            spares_untold: AtomicBool::new(false),
             counts: Counts::default(),
         }
     }
@@ -152,15 +147,42 @@ impl Core {
             let life = self.life();
             let generation = life.generation;
             let sent = match &life.state {
-                State::Alive(body) => send(&body.root, &Message::Connect, Some(&far)),
+                State::Alive(body) => self.hand_over(&body.root, &far),
                 State::Dead => Err(Errno::PIPE),
                 State::Broken(why) => return Err(broken(why)),
             };
             drop(life);
             match sent {
                 Ok(()) => return Ok((near, generation)),
+                Err(Errno::TIMEDOUT) => {
+                    self.kill_stuck(generation);
+                    self.revive(generation)?;
+                }
                 Err(Errno::PIPE | Errno::CONNRESET) => self.revive(generation)?,
                 Err(error) => return Err(Error::system("reach the template", error)),
+            }
+        }
+    }
+
+    /// Sends the far end of a link over the root link.
+    ///
+    /// That is full only when hundreds of threads connect at once, or few of them to a template that is stuck: this
+    /// waits for as long as a template may take to answer.
+    fn hand_over(&self, root: &OwnedFd, far: &OwnedFd) -> rustix::io::Result<()> {
+        let begun = Instant::now();
+        loop {
+            match send(root, &Message::Connect, Some(far)) {
+                Err(Errno::AGAIN) => (),
+                sent => return sent,
+            }
+            let left = self.deadline().saturating_sub(begun.elapsed());
+            // One that no clock reaches is none.
+            let left = Timespec::try_from(left).ok();
+            let mut room = [PollFd::new(root, PollFlags::OUT)];
+            let ready =
+                rustix::io::retry_on_intr(|| rustix::event::poll(&mut room, left.as_ref()))?;
+            if ready == 0 {
+                return Err(Errno::TIMEDOUT);
             }
         }
     }
@@ -224,6 +246,10 @@ impl Core {
         let mut life = self.life();
         if life.generation == generation {
             life.deaths = 0;
+            if self.spares_untold.load(Ordering::Relaxed) {
+                // It is asked again when it is used again.
+                let _ = self.tell_spares(&life.state);
+            }
         }
     }
 
@@ -245,14 +271,23 @@ impl Core {
 
     pub fn set_spares(&self, count: u32) -> Result<()> {
         self.spares.store(count, Ordering::Relaxed);
-        match &self.life().state {
-            State::Alive(body) => match send(&body.root, &Message::Spares { count }, None) {
-                // Whoever uses the dead template next makes one with these spares.
-                Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
-                Err(error) => Err(Error::system("reach the template", error)),
-            },
-            State::Dead => Ok(()),
-            State::Broken(why) => Err(broken(why)),
+        self.tell_spares(&self.life().state)
+    }
+
+    fn tell_spares(&self, state: &State) -> Result<()> {
+        let count = self.spares.load(Ordering::Relaxed);
+        let body = match state {
+            State::Alive(body) => body,
+            State::Dead => return Ok(()),
+            State::Broken(why) => return Err(broken(why)),
+        };
+        let told = send(&body.root, &Message::Spares { count }, None);
+        // One that is busy has room again when it has answered something.
+        self.spares_untold.store(told == Err(Errno::AGAIN), Ordering::Relaxed);
+        match told {
+            // Whoever uses the dead template next makes one with these spares.
+            Ok(()) | Err(Errno::AGAIN | Errno::PIPE | Errno::CONNRESET) => Ok(()),
+            Err(error) => Err(Error::system("reach the template", error)),
         }
     }
 }
@@ -308,74 +343,9 @@ fn next_generation() -> u64 {
     GENERATIONS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Sends a message over a root link.
+/// Sends a message over a root link, if there is room.
 fn send(root: &OwnedFd, message: &Message<'_>, fd: Option<&OwnedFd>) -> rustix::io::Result<()> {
     let (octets, _) = message.encode(0, fd.iter().len());
     let fds: Vec<_> = fd.iter().map(|fd| fd.as_fd()).collect();
-    loop {
-        match socket::send(root, &octets, &fds) {
-            Ok(_) => return Ok(()),
-            // Full only when hundreds of threads connect at once: this waits for the template, not the clock.
-            Err(Errno::AGAIN) => {
-                rustix::event::poll(&mut [PollFd::new(root, PollFlags::OUT)], None)?;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-impl Body {
-    /// A body whose process is the app's child, if `pid` is known.
-    pub fn of_child(root: OwnedFd, pid: Pid) -> Body {
-        // The child is not reaped yet, so its id is its own. Without a pidfd (EMFILE) it is served all the
-        // same, and left to whoever waits for the app's children.
-        let flags = PidfdFlags::empty();
-        Body {
-            root,
-            pid: Some(pid.as_raw_nonzero().get() as u32),
-            pidfd: rustix::process::pidfd_open(pid, flags).ok(),
-        }
-    }
-
-    /// Hears what a process that is not the app's child says of itself: its id, or why it cannot serve.
-    fn listen(&mut self) -> Result<(), String> {
-        let mut inbox = Inbox::default();
-        loop {
-            match inbox.receive(&self.root) {
-                Ok(Some((header, body, _))) => match Message::decode(header, body) {
-                    Ok(Message::Started { pid, .. }) => self.meet(pid),
-                    Ok(Message::Refused { what, .. }) => {
-                        return Err(String::from_utf8_lossy(what).into_owned());
-                    }
-                    // Nothing else is told over a root link.
-                    _ => (),
-                },
-                // It left something of ours unread, which is said before what it had to say itself.
-                Err(error) if is(&error, Errno::CONNRESET) => (),
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    /// Notes the id that the process behind the link gives itself, and a pidfd, which is surely its own if
-    /// the link is open still: the process holds the far end.
-    fn meet(&mut self, pid: u32) {
-        self.pid = Some(pid);
-        if self.pidfd.is_none()
-            && let Some(pid) =
-                i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
-            && let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty())
-        {
-            let mut link = [PollFd::new(&self.root, PollFlags::empty())];
-            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-            if rustix::event::poll(&mut link, Some(&at_once)) == Ok(0) {
-                self.pidfd = Some(pidfd);
-            }
-        }
-    }
-
-    /// A body that another process is the parent of.
-    pub fn foreign(root: OwnedFd) -> Body {
-        Body { root, pid: None, pidfd: None }
-    }
+    socket::send(root, &octets, &fds).map(drop)
 }

@@ -6,7 +6,9 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -189,21 +191,40 @@ impl Link {
             && let Some(template) = self.template.upgrade()
         {
             let link = Rc::downgrade(self);
+            let since = Instant::now();
             let timer = crate::queue().after(template.core().deadline(), move || {
                 if let Some(link) = link.upgrade() {
-                    link.stuck();
+                    link.stuck(since);
                 }
             });
             self.patience.replace(Some(timer));
         }
     }
 
-    fn stuck(self: &Rc<Self>) {
+    fn stuck(self: &Rc<Self>, since: Instant) {
+        drop(self.patience.take());
+        if self.has_answer() || self.was_held_up(since) {
+            return self.be_patient();
+        }
         if let Some(template) = self.template.upgrade() {
             template.core().kill_stuck(self.generation);
         }
         // Its end need not be waited for: nothing that it still says is heard.
         self.lost("it did not answer within its deadline");
+    }
+
+    /// Whether something was said that this thread has not heard yet: its callbacks took too long, not the template.
+    fn has_answer(&self) -> bool {
+        let mut link = [PollFd::new(&*self.socket, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut link, Some(&at_once)) == Ok(1)
+    }
+
+    /// Whether this thread did not run for so long, as when the program was stopped (Ctrl-Z), that the template may
+    /// not have run either.
+    fn was_held_up(&self, since: Instant) -> bool {
+        let template = self.template.upgrade();
+        template.is_some_and(|template| since.elapsed() >= 2 * template.core().deadline())
     }
 
     fn request(&self, job: &Rc<Job>) -> Result<()> {
@@ -282,6 +303,11 @@ impl Link {
                 }
                 if let Some(job) = job {
                     job.started(pid, fd);
+                }
+            }
+            Message::Replaced { pid } => {
+                if let Some(job) = self.jobs.borrow().get(&id) {
+                    job.replaced(pid, fd);
                 }
             }
             Message::Refused { errno, what } => {

@@ -8,6 +8,7 @@
 //! Link: one per template and thread: asks the template, hears from it
 //! ```
 
+mod body;
 mod call;
 mod command;
 mod early;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::Template;
+use super::body::Body;
 use super::job::Job;
-use super::life::{Body, Core, Origin};
+use super::life::{Core, Origin};
 use super::link::Link;
 use super::recipe::{Given, Recipe, Then};
 use crate::wire::socket;

@@ -27,6 +27,8 @@ impl Running {
     }
 
     /// The process id, once the process exists.
+    ///
+    /// It changes when the process was a spare and is killed before it has taken its orders: another takes them.
     pub fn pid(&self) -> Option<u32> {
         self.job.pid()
     }

@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use super::body::Body;
 use super::image::Image;
-use super::life::{Body, Core, Origin};
+use super::life::{Core, Origin};
 use super::{Command, Process, early};
 use crate::Result;
 use crate::log::note;
@@ -27,6 +28,11 @@ use crate::log::note;
 /// so that entries are found but state loaded before the fork is lost; prepare what must last with
 /// [`Process::call`] or [`Process::load`], which are repeated. After five deaths in a row, without a
 /// process made in between, a template is given up, and every request fails with that as its reason.
+///
+/// # In a terminal
+/// Templates and workers are in a process group of their own, so that Ctrl-C and Ctrl-\\ reach the app alone, which
+/// may catch them and go on; when it dies, they do. Ctrl-Z stops the app: workers come to the end of what they do,
+/// and wait. External programs ([`Command`]) are in the app's group, as those of `std::process::Command` are.
 ///
 /// # Typical problems
 /// The template is a child of the app: an app that waits for *any* child (`waitpid(-1, …)`) meets it.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
+use super::spare::Handed;
 use super::stderr::Stderr;
 use crate::sys::Reaped;
 use crate::wire::{Ended, Message};
@@ -27,6 +28,11 @@ impl Children {
         }
     }
 
+    pub fn get(&self, pid: i32) -> Option<&Child> {
+        let few = self.few.iter().flatten().find(|(of, _)| *of == pid);
+        few.map(|(_, child)| child).or_else(|| self.more.get(&pid))
+    }
+
     pub fn get_mut(&mut self, pid: i32) -> Option<&mut Child> {
         let few = self.few.iter_mut().flatten().find(|(of, _)| *of == pid);
         few.map(|(_, child)| child).or_else(|| self.more.get_mut(&pid))
@@ -48,11 +54,15 @@ pub(super) struct Child {
     pub id: u64,
     pub stderr: Stderr,
     pub born: Instant,
+    /// It is to become another program.
+    pub executes: bool,
+    /// The request, while a spare has not taken it.
+    pub handed: Option<Handed>,
 }
 
 impl Child {
     /// The exit report.
-    pub fn ended(&self, reaped: &Reaped) -> Message<'_> {
+    pub fn ended(&self, reaped: &Reaped, unexecuted: bool) -> Message<'_> {
         Message::Ended(Ended {
             pid: reaped.pid.as_raw_nonzero().get() as u32,
             status: reaped.status,
@@ -60,6 +70,7 @@ impl Child {
             system_us: reaped.system.as_micros() as u64,
             peak_kib: reaped.peak_kib,
             lived_us: self.born.elapsed().as_micros() as u64,
+            unexecuted,
             last_words: self.stderr.last_words(),
             stderr: self.stderr.tail(),
         })

@@ -9,10 +9,11 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use rustix::process::{Pid, Signal};
 
 use super::items::Items;
+use super::limit::Limit;
 use super::orders::{Orders, Stopped, Then};
 use super::stderr::Voice;
 use super::worker::Worker;
-use super::{prepare, spare};
+use super::{output, prepare, spare};
 use crate::fault::{self, Stage};
 use crate::wire::{How, Message, USUAL, Waiting};
 use crate::{Error, Result, sys};
@@ -31,6 +32,8 @@ pub(super) struct Birth {
     pub items: Items,
     /// The template: when that dies, so does this process.
     pub parent: Pid,
+    /// How many descriptors it may have open.
+    pub limit: Limit,
 }
 
 /// Runs a fresh process from its first moment to its last.
@@ -101,6 +104,7 @@ fn follow(mut orders: Orders) -> (How, Vec<u8>) {
 #[inline(always)]
 fn leave(how: How, text: &[u8]) -> ! {
     say(how, text);
+    output::exit_over_threads(how.code());
     sys::exit_now(how.code())
 }
 
@@ -133,7 +137,7 @@ fn say(how: How, text: &[u8]) {
 /// Rule 6 of the design: signals, descriptors, and death with the parent.
 #[inline(always)]
 fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
-    let Birth { socket, voice, mut items, parent, .. } = birth;
+    let Birth { socket, voice, mut items, parent, limit, .. } = birth;
     sys::default_signals(false);
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     if rustix::process::getppid() != Some(parent) {
@@ -146,6 +150,7 @@ fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
         None => sys::descriptors::make_null(0)?,
     }
     let socket = keep(socket, &mut items)?;
+    limit.restore();
     std::mem::forget(voice);
     Ok((socket, items))
 }
@@ -173,6 +178,8 @@ fn keep_too(first: OwnedFd, items: &mut Items) -> Result<OwnedFd> {
 /// Becomes a template whose processes inherit `items`. Comes back only when it cannot.
 fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
     sys::default_signals(true);
+    // What was printed while it was prepared is its own, and no copy's.
+    output::finish();
     match keep(link, &mut items) {
         Ok(link) => super::template::serve(link, items),
         Err(error) => (How::BadOrders, error.to_string().into_bytes()),
@@ -184,6 +191,7 @@ fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
     sys::title::show(*b"worker", name);
     fault::process_at(Stage::Entering);
     let ending = catch(|| prepare::enter(name, worker));
+    output::finish();
     fault::process_at(Stage::Leaving);
     match ending {
         Ok(Some(Ok(()))) => (How::Returned, Vec::new()),
@@ -238,6 +246,7 @@ thread_local! {
 pub(super) fn make_ready() {
     note_panics();
     PANIC.take();
+    output::make_ready();
     exit_at_once();
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
+use crate::fault::{self, Stage};
 use crate::wire::{Execute, Given as Standard, Message, socket};
 use crate::{Error, Result, sys};
 
@@ -68,7 +69,10 @@ impl Execution {
                 (Some(process), error)
             }
             Ok(()) => match self.prepare(process) {
-                Ok(process) => (process, self.command.exec()),
+                Ok(process) => {
+                    fault::process_at(Stage::Entering);
+                    (process, self.command.exec())
+                }
                 Err((process, error)) => (process, error),
             },
         };
@@ -93,6 +97,7 @@ impl Execution {
         &mut self,
         process: OwnedFd,
     ) -> Result<Option<OwnedFd>, (Option<OwnedFd>, io::Error)> {
+        super::group::come_back();
         if self.new_session
             && let Err(error) = rustix::process::setsid()
         {

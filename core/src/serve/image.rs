@@ -13,11 +13,12 @@ use rustix::process::Pid;
 
 use super::enter::{Birth, enter};
 use super::items::Items;
+use super::limit::Limit;
 use super::template::settle_and_serve;
 use crate::sys;
 use crate::wire::{HEADER, Header, Waiting};
 
-/// The variable: `template`, `template-of PID`, `process-of PID` or `remote`.
+/// The variable: `template`, `template-of PID`, `process-of PID GROUP LIMIT` or `remote`.
 pub(crate) const VARIABLE: &str = "TINE_TEMPLATE";
 
 /// The program's own image, through its inode: replaced, renamed and deleted files do not matter (proc(5)).
@@ -35,15 +36,16 @@ fn take_over() {
     if role == "remote" {
         remote();
     }
-    let Some((kind, parent)) = role.to_str().and_then(parse) else { return };
-    if !is_ours(kind) {
+    let Some(role) = role.to_str().and_then(Role::parse) else { return };
+    if !is_ours(role.kind()) {
         return;
     }
     sys::remove_variable(c"TINE_TEMPLATE");
     let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { return };
-    match (kind, parent) {
-        (SocketType::SEQPACKET, parent) => settle_and_serve(socket, parent),
-        (_, Some(parent)) => {
+    match role {
+        Role::Template(parent) => settle_and_serve(socket, parent),
+        Role::Process { parent, group, limit } => {
+            super::group::come_from(group);
             sys::title::begin();
             super::enter::make_ready();
             enter(Birth {
@@ -53,9 +55,9 @@ fn take_over() {
                 spare: false,
                 items: Items::default(),
                 parent,
+                limit: Limit::from_number(limit),
             })
         }
-        _ => (),
     }
 }
 
@@ -68,14 +70,43 @@ fn remote() -> ! {
     super::enter::enter_remote()
 }
 
-fn parse(role: &str) -> Option<(SocketType, Option<Pid>)> {
-    let pid = |pid: &str| pid.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw);
-    match role.split_once(' ') {
-        None => (role == "template").then_some((SocketType::SEQPACKET, None)),
-        Some(("template-of", parent)) => Some((SocketType::SEQPACKET, Some(pid(parent)?))),
-        Some(("process-of", parent)) => Some((SocketType::STREAM, Some(pid(parent)?))),
-        Some(_) => None,
+/// What the program was executed to be.
+enum Role {
+    /// With the process that it dies with.
+    Template(Option<Pid>),
+    Process {
+        parent: Pid,
+        group: i32,
+        limit: u64,
+    },
+}
+
+impl Role {
+    fn parse(role: &str) -> Option<Role> {
+        let mut words = role.split(' ');
+        let role = match words.next()? {
+            "template" => Role::Template(None),
+            "template-of" => Role::Template(Some(pid(words.next()?)?)),
+            "process-of" => Role::Process {
+                parent: pid(words.next()?)?,
+                group: words.next()?.parse().ok()?,
+                limit: words.next()?.parse().ok()?,
+            },
+            _ => return None,
+        };
+        words.next().is_none().then_some(role)
     }
+
+    fn kind(&self) -> SocketType {
+        match self {
+            Role::Template(_) => SocketType::SEQPACKET,
+            Role::Process { .. } => SocketType::STREAM,
+        }
+    }
+}
+
+fn pid(number: &str) -> Option<Pid> {
+    number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
 }
 
 fn is_ours(kind: SocketType) -> bool {

@@ -11,10 +11,13 @@
 mod child;
 mod enter;
 mod execute;
+mod group;
 pub(crate) mod image;
 mod items;
+mod limit;
 mod link;
 mod orders;
+mod output;
 mod prepare;
 mod spare;
 mod stderr;
@@ -23,6 +26,7 @@ mod worker;
 
 pub(crate) use enter::{Panic, catch};
 pub use items::{Item, Items};
+pub(crate) use output::forget as forget_output;
 pub(crate) use template::settle_and_serve;
 pub use worker::Worker;
 

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::net::RecvFlags;
 
 use super::enter;
 use super::stderr::Stderr;
@@ -20,6 +21,29 @@ pub(super) struct Spare {
     /// The request goes here; closed, the process leaves.
     pub handoff: OwnedFd,
     pub stderr: Stderr,
+}
+
+/// A request on its way to a spare, kept until that has taken it: one that was killed before did not.
+pub(super) struct Handed {
+    /// The spare says here that it has the request.
+    handoff: OwnedFd,
+    pub socket: OwnedFd,
+    pub waiting: Waiting,
+}
+
+impl Handed {
+    fn new(handoff: OwnedFd, socket: OwnedFd, waiting: Waiting) -> Handed {
+        Handed { handoff, socket, waiting }
+    }
+
+    pub fn handoff(&self) -> BorrowedFd<'_> {
+        self.handoff.as_fd()
+    }
+
+    /// Tells whether the spare has taken it. That its end is closed is no sign: so it is when it was killed.
+    pub fn taken(&self) -> bool {
+        matches!(rustix::net::recv(&self.handoff, &mut [0; 1], RecvFlags::DONTWAIT), Ok((1.., _)))
+    }
 }
 
 /// The spares of a template.
@@ -75,8 +99,13 @@ impl Spares {
         self.ready.retain(|spare| spare.pid != pid);
     }
 
-    /// Hands a request to a spare, the oldest first. None: there is none that takes it.
-    pub fn hand_over(&mut self, process: &OwnedFd, waiting: Waiting) -> Option<Spare> {
+    /// Hands a request to a spare, the oldest first: gives its id and standard error, and the request as it is on
+    /// its way. The socket comes back when there is no spare.
+    pub fn hand_over(
+        &mut self,
+        process: OwnedFd,
+        waiting: Waiting,
+    ) -> Result<(i32, Stderr, Handed), OwnedFd> {
         self.resting = false;
         self.asked = (self.wanted > 0).then(Instant::now);
         while !self.ready.is_empty() {
@@ -85,10 +114,11 @@ impl Spares {
             Message::Fork(waiting).encode_to(&mut room, 0, 1);
             // One that was killed takes nothing: its end is reaped like any other's.
             if socket::send(&spare.handoff, room.octets(), &[process.as_fd()]).is_ok() {
-                return Some(spare);
+                let Spare { pid, stderr, handoff } = spare;
+                return Ok((pid, stderr, Handed::new(handoff, process, waiting)));
             }
         }
-        None
+        Err(process)
     }
 }
 
@@ -123,9 +153,10 @@ pub(super) fn rehearse() {
 /// In a spare: waits for its request. None: it is not needed.
 pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<(OwnedFd, Waiting)>> {
     let mut fds = Vec::new();
-    let mut buffer = [0; HEADER + 5];
-    let flags = rustix::net::RecvFlags::empty();
-    let got = socket::receive(handoff, &mut buffer, &mut fds, flags)?;
+    let mut buffer = [0; HEADER + 6];
+    let got = socket::receive(handoff, &mut buffer, &mut fds, RecvFlags::empty())?;
+    // From here on the request is this process's, and its end is told whatever becomes of it.
+    socket::send(handoff, &[0], &[])?;
     let (Some(process), Some((header, body))) =
         (fds.pop(), buffer[..got.octets].split_first_chunk())
     else {

@@ -3,6 +3,8 @@
 //! One thread, no allocation that a child would have to share beyond what its bookkeeping needs, and no
 //! look into a process's orders: those wait in the process's socket and are read by the process.
 
+mod ends;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::mem::MaybeUninit;
@@ -17,11 +19,13 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::child::{Child, Children};
 use super::enter::{self, Birth, enter};
+use super::group;
 use super::image;
 use super::items::Items;
+use super::limit::Limit;
 use super::link::Link;
 use super::spare::{Spare, Spares};
-use super::stderr::{Packet, Read, Stderr, Voice};
+use super::stderr::{Packet, Stderr, Voice};
 use crate::fault::{self, Stage};
 use crate::sys::{self, Apart, Forked};
 use crate::wire::{Inbox, Message, Waiting, socket};
@@ -29,9 +33,6 @@ use crate::{Error, Result};
 
 /// Events taken at a time.
 const EVENTS: usize = 16;
-
-/// Packets of standard error that are read before other work gets its turn.
-const PACKETS: usize = 16;
 
 /// Makes this process a template: one that was just forked from the app, or executed for it.
 ///
@@ -45,6 +46,7 @@ pub(crate) fn settle_and_serve(root: OwnedFd, parent: Option<Pid>) -> ! {
 
 fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
     sys::default_signals(true);
+    group::leave();
     sys::title::begin();
     enter::make_ready();
     if let Some(parent) = parent {
@@ -79,6 +81,8 @@ struct Template {
     links: BTreeMap<u64, Link>,
     next_link: u64,
     children: Children,
+    /// How many of them are to become other programs.
+    executing: usize,
     /// Standard error of children that have ended while others still hold it.
     strays: BTreeMap<i32, Stderr>,
     /// The link whose state this process has, and which of its states.
@@ -86,6 +90,8 @@ struct Template {
     /// Made ahead, so that a fork need not wait for it.
     pipe: Option<Stderr>,
     spares: Spares,
+    /// What processes get back of the limit that was raised for this one.
+    limit: Limit,
     /// What every process inherits.
     items: Items,
     inbox: Inbox,
@@ -100,6 +106,7 @@ enum Token {
     Link(u64),
     Stderr(i32),
     Pressure,
+    Handoff(i32),
 }
 
 impl Token {
@@ -109,6 +116,7 @@ impl Token {
             Token::Link(number) => 1 << 32 | number,
             Token::Stderr(pid) => 2 << 32 | pid as u64,
             Token::Pressure => 3 << 32,
+            Token::Handoff(pid) => 4 << 32 | pid as u64,
         })
     }
 
@@ -117,6 +125,7 @@ impl Token {
             (1, number) => Token::Link(number),
             (2, pid) => Token::Stderr(pid as i32),
             (3, _) => Token::Pressure,
+            (4, pid) => Token::Handoff(pid as i32),
             _ => Token::Signals,
         }
     }
@@ -136,10 +145,12 @@ impl Template {
             links: BTreeMap::new(),
             next_link: 0,
             children: Children::default(),
+            executing: 0,
             strays: BTreeMap::new(),
             state: None,
             pipe: None,
             spares: Spares::default(),
+            limit: Limit::raise(),
             items,
             inbox: Inbox::default(),
             packet: Packet::default(),
@@ -186,6 +197,7 @@ impl Template {
                     Token::Signals => ended = true,
                     Token::Link(number) => self.link_ready(number, event.flags),
                     Token::Stderr(pid) => self.stderr_ready(pid),
+                    Token::Handoff(pid) => self.handoff_ready(pid),
                     Token::Pressure => {
                         self.spares.discard();
                         self.spares.rest();
@@ -236,12 +248,14 @@ impl Template {
     fn obey(&mut self, link: u64, id: u64, message: Message<'_>, fd: Option<OwnedFd>) -> bool {
         match (message, fd) {
             (Message::Connect, Some(socket)) => self.connect(socket, Some(link)).is_ok(),
+            // There was no room for it: the app sees that it is closed, and this one goes on.
+            (Message::Connect, None) => true,
             (Message::State(state), directory) => self.links.get_mut(&link).is_some_and(|link| {
                 link.state.replace(state, directory);
                 true
             }),
             (Message::Fork(waiting), Some(socket)) => {
-                let forked = self.fork(link, id, socket, waiting);
+                let forked = self.fork(link, id, socket, waiting, false);
                 self.refuse_failed(link, id, forked)
             }
             (Message::Exec, Some(socket)) => {
@@ -285,19 +299,32 @@ impl Template {
         }
     }
 
-    fn fork(&mut self, link: u64, id: u64, socket: OwnedFd, waiting: Waiting) -> Result<()> {
+    /// Makes a process; `again` if its request was given to a spare that was killed.
+    fn fork(
+        &mut self,
+        link: u64,
+        id: u64,
+        socket: OwnedFd,
+        waiting: Waiting,
+        again: bool,
+    ) -> Result<()> {
         self.take_over_state(link);
-        if let Some(Spare { pid, stderr, .. }) = self.spares.hand_over(&socket, waiting) {
-            if let Some(pid) = Pid::from_raw(pid) {
-                self.born(pid, Child { link, id, stderr, born: Instant::now() }, true);
+        let (born, executes) = (Instant::now(), waiting.executes);
+        let socket = match self.spares.hand_over(socket, waiting) {
+            Ok((pid, stderr, handed)) => {
+                if let Some(pid) = Pid::from_raw(pid) {
+                    let child = Child { link, id, stderr, born, executes, handed: Some(handed) };
+                    self.born(pid, child, again);
+                }
+                return Ok(());
             }
-            return Ok(());
-        }
+            Err(socket) => socket,
+        };
         let mut stderr = self.stderr()?;
         fault::template_at(Stage::Asked);
         let birth = self.birth(socket, stderr.take_voice(), waiting, false);
         let pid = self.bear(birth).map_err(|error| Error::system("fork the template", error))?;
-        self.born(pid, Child { link, id, stderr, born: Instant::now() }, false);
+        self.born(pid, Child { link, id, stderr, born, executes, handed: None }, again);
         Ok(())
     }
 
@@ -311,7 +338,7 @@ impl Template {
         spare: bool,
     ) -> Birth {
         let items = std::mem::take(&mut self.items);
-        Birth { socket, voice, waiting, spare, items, parent: self.pid }
+        Birth { socket, voice, waiting, spare, items, parent: self.pid, limit: self.limit }
     }
 
     /// Forks; in the process, the call does not return.
@@ -335,13 +362,15 @@ impl Template {
         self.take_over_state(link);
         let mut stderr = self.stderr()?;
         let writer = stderr.take_writer().map_or_else(Stdio::null, Stdio::from);
-        let role = format!("process-of {}", self.pid.as_raw_nonzero());
+        let (parent, limit) = (self.pid.as_raw_nonzero(), self.limit.number());
+        let role = format!("process-of {parent} {} {limit}", group::apps());
         let child = image::command(image::OWN_IMAGE, &role, socket)
             .stderr(writer)
             .spawn()
             .map_err(|error| Error::system("execute the program's image", error))?;
         if let Some(pid) = Pid::from_raw(child.id() as i32) {
-            self.born(pid, Child { link, id, stderr, born: Instant::now() }, false);
+            let (born, executes, handed) = (Instant::now(), false, None);
+            self.born(pid, Child { link, id, stderr, born, executes, handed }, false);
         }
         Ok(())
     }
@@ -372,14 +401,24 @@ impl Template {
     }
 
     /// Notes a child and tells the app, with a pidfd: no process can have this id before it is reaped.
-    fn born(&mut self, pid: Pid, child: Child, spare: bool) {
+    fn born(&mut self, pid: Pid, child: Child, again: bool) {
         let raw = pid.as_raw_nonzero().get();
         let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok();
+        let message = match again {
+            true => Message::Replaced { pid: raw as u32 },
+            false => Message::Started { pid: raw as u32, spare: child.handed.is_some() },
+        };
         // First of all: the app is waiting for it.
-        self.tell(child.link, child.id, &Message::Started { pid: raw as u32, spare }, pidfd);
+        self.tell(child.link, child.id, &message, pidfd);
+        if let Some(handed) = &child.handed {
+            // Once is enough. Without it, the request is kept until the process ends.
+            let (data, once) = (Token::Handoff(raw).data(), EventFlags::IN | EventFlags::ET);
+            let _ = epoll::add(&self.epoll, handed.handoff(), data, once);
+        }
         // Without it, standard error is read when the child ends: later, but nothing is missing.
         let _ =
             epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(raw).data(), EventFlags::IN);
+        self.executing += usize::from(child.executes);
         self.children.add(raw, child);
         fault::template_at(Stage::Told);
     }
@@ -418,39 +457,6 @@ impl Template {
                     epoll::modify(&self.epoll, link.as_fd(), Token::Link(number).data(), interest);
             }
             Err(_) => self.disconnect(number),
-        }
-    }
-
-    fn stderr_ready(&mut self, pid: i32) {
-        if let Some(child) = self.children.get_mut(pid) {
-            if child.stderr.read(PACKETS, &mut self.packet) == Read::End {
-                // It has closed its standard error and lives on: stop listening.
-                let _ = epoll::delete(&self.epoll, child.stderr.pipe());
-            }
-        } else if let Some(stray) = self.strays.get_mut(&pid)
-            && stray.read(PACKETS, &mut self.packet) == Read::End
-        {
-            self.strays.remove(&pid);
-        }
-    }
-
-    fn children_ended(&mut self) {
-        // Only to empty it: which children have ended is asked below, and SIGCHLD is pending once at most.
-        let mut signals = [0; 128];
-        let _ = rustix::io::read(&self.signals, &mut signals);
-        while let Some(reaped) = sys::reap() {
-            let pid = reaped.pid.as_raw_nonzero().get();
-            // Not a child of anyone's asking: a spare, or one that a prepared function has left.
-            let Some(mut child) = self.children.remove(pid) else {
-                self.spares.ended(pid);
-                continue;
-            };
-            // All that the child itself wrote lies in the pipe by now.
-            let end = child.stderr.read_last(&mut self.packet);
-            self.tell(child.link, child.id, &child.ended(&reaped), None);
-            if end != Read::End {
-                self.strays.insert(pid, child.stderr);
-            }
         }
     }
 }

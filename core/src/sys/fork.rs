@@ -49,12 +49,25 @@ pub(crate) struct Reaped {
     pub peak_kib: u64,
 }
 
-/// Reaps one child that has ended, if there is one.
-pub(crate) fn reap() -> Option<Reaped> {
+/// Gives one child that has ended and leaves it as it is, if there is one.
+pub(crate) fn ended() -> Option<Pid> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the pointer is to memory of the right type, which outlives the call.
+    if unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
+        return None;
+    }
+    // SAFETY: waitid fills it for a child that has ended, and leaves it zeroed when there is none.
+    positive(unsafe { info.assume_init().si_pid() })
+}
+
+/// Reaps one child that has ended, if there is one: this one, or any.
+pub(crate) fn reap(child: Option<Pid>) -> Option<Reaped> {
+    let child = child.map_or(-1, |child| child.as_raw_nonzero().get());
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: both pointers are to memory of the right type, which outlives the call.
-    let pid = unsafe { libc::wait4(-1, &mut status, libc::WNOHANG, usage.as_mut_ptr()) };
+    let pid = unsafe { libc::wait4(child, &mut status, libc::WNOHANG, usage.as_mut_ptr()) };
     let pid = positive(pid)?;
     // SAFETY: every bit pattern of rusage, zeros included, is valid.
     let usage = unsafe { usage.assume_init() };

@@ -7,6 +7,7 @@ mod apart;
 pub(crate) mod descriptors;
 mod environment;
 pub(crate) mod epoll;
+mod executed;
 mod fork;
 pub(crate) mod handler;
 pub(crate) mod map;
@@ -18,6 +19,7 @@ mod sandbox;
 mod signals;
 pub(crate) mod stamp;
 pub(crate) mod startup;
+mod threads;
 pub(crate) mod title;
 pub(crate) mod toolkit;
 
@@ -25,6 +27,8 @@ pub(crate) use apart::Apart;
 pub(crate) use environment::{
     is_environment, is_locale, locale, remove_variable, replace_environment, set_locale, tzset,
 };
-pub(crate) use fork::{Forked, Reaped, exit_now, fork, on_exit, reap};
+pub(crate) use executed::has_executed;
+pub(crate) use fork::{Forked, Reaped, ended, exit_now, fork, on_exit, reap};
 pub(crate) use sandbox::{leave_namespaces, limit};
 pub(crate) use signals::{child_signals, default_signals};
+pub(crate) use threads::{is_single_threaded, look_up as look_up_threads};

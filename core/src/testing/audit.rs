@@ -154,7 +154,7 @@ fn of_template(template: &Template, sent: &[&str], toolkit: &[&str]) -> Result<V
         // Those that it passes on: its threads' of now, or of a moment ago.
         path => Path::new(path.trim_end_matches(" (deleted)")).is_dir(),
     };
-    let allowed = Allowed { descriptor: &own, blocked: &[Signal::CHILD] };
+    let allowed = Allowed { descriptor: &own, blocked: &[Signal::CHILD, Signal::TTOU] };
     let mut wrong = look(Path::new(&format!("/proc/{pid}")), &allowed)?;
     wrong.extend(toolkit.iter().map(ToString::to_string));
     Ok(wrong.into_iter().map(|wrong| format!("template {pid}: {wrong}")).collect())

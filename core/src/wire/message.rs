@@ -28,6 +28,9 @@ pub(crate) enum Message<'a> {
     },
     Ended(Ended<'a>),
     Retired,
+    Replaced {
+        pid: u32,
+    },
     Arg(&'a [u8]),
     Fds,
     Call {
@@ -71,6 +74,8 @@ pub(crate) struct Ended<'a> {
     pub system_us: u64,
     pub peak_kib: u64,
     pub lived_us: u64,
+    /// It was killed before it had become the program that it was to be.
+    pub unexecuted: bool,
     /// The process's own words, untrusted; empty when it left none.
     pub last_words: &'a [u8],
     /// The end of what it wrote to its standard error, untrusted.
@@ -83,6 +88,8 @@ pub(crate) struct Waiting {
     pub octets: u32,
     /// No descriptors lie among them.
     pub plain: bool,
+    /// The process is to become another program.
+    pub executes: bool,
 }
 
 /// How a process says that its function ended.
@@ -202,6 +209,7 @@ impl<'a> Message<'a> {
             Message::Refused { .. } => 17,
             Message::Ended(_) => 18,
             Message::Retired => 19,
+            Message::Replaced { .. } => 20,
             Message::Arg(_) => Self::ARG,
             Message::Fds => 33,
             Message::Call { .. } => 34,
@@ -244,7 +252,9 @@ impl<'a> Message<'a> {
             Message::State(state) => {
                 body.u32(state.umask).octets(state.locale).octets(state.environment)
             }
-            Message::Fork(waiting) => body.u32(waiting.octets).u8(waiting.plain.into()),
+            Message::Fork(waiting) => {
+                body.u32(waiting.octets).u8(waiting.plain.into()).u8(waiting.executes.into())
+            }
             Message::Spares { count } => body.u32(*count),
             #[cfg(feature = "testing")]
             Message::Inject(faults) => body
@@ -252,6 +262,7 @@ impl<'a> Message<'a> {
                 .u32(faults.kills)
                 .u8(faults.stage.map_or(0, |stage| stage as u8)),
             Message::Started { pid, spare } => body.u32(*pid).u8((*spare).into()),
+            Message::Replaced { pid } => body.u32(*pid),
             Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
             Message::Ended(ended) => ended.encode(body),
             Message::Run { report, entry } => body.u8((*report).into()).rest(entry),
@@ -288,7 +299,11 @@ impl<'a> Message<'a> {
                 locale: fields.octets()?,
                 environment: fields.octets()?,
             }),
-            3 => Message::Fork(Waiting { octets: fields.u32()?, plain: fields.flag()? }),
+            3 => Message::Fork(Waiting {
+                octets: fields.u32()?,
+                plain: fields.flag()?,
+                executes: fields.flag()?,
+            }),
             4 => Message::Spares { count: fields.u32()? },
             5 => Message::Exec,
             6 => Message::Begin,
@@ -298,6 +313,7 @@ impl<'a> Message<'a> {
             17 => Message::Refused { errno: fields.u32()? as i32, what: fields.rest() },
             18 => Message::Ended(Ended::decode(&mut fields)?),
             19 => Message::Retired,
+            20 => Message::Replaced { pid: fields.u32()? },
             Self::ARG => Message::Arg(fields.rest()),
             33 => Message::Fds,
             34 => Message::Call { function: fields.octets()?, args: all(&mut fields)? },
@@ -360,6 +376,7 @@ impl<'a> Ended<'a> {
             .u64(self.system_us)
             .u64(self.peak_kib)
             .u64(self.lived_us)
+            .u8(self.unexecuted.into())
             .octets(self.last_words)
             .octets(self.stderr)
     }
@@ -372,6 +389,7 @@ impl<'a> Ended<'a> {
             system_us: fields.u64()?,
             peak_kib: fields.u64()?,
             lived_us: fields.u64()?,
+            unexecuted: fields.flag()?,
             last_words: fields.octets()?,
             stderr: fields.octets()?,
         })

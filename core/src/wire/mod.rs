@@ -18,7 +18,7 @@
 //! |---|---|---|---|---|
 //! | 1 | `Connect` | app → template | a link | – |
 //! | 2 | `State` | app → template | the directory | umask, locale, environment |
-//! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it, whether no descriptors are among them |
+//! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it, whether no descriptors are among them, whether it executes |
 //! | 4 | `Spares` | app → template | – | how many |
 //! | 5 | `Exec` | app → template | the process's socket | – |
 //! | 6 | `Begin` | app → template | – | – |
@@ -27,6 +27,7 @@
 //! | 17 | `Refused` | template → app | – | errno, what was tried |
 //! | 18 | `Ended` | template → app | – | how, see [`Ended`] |
 //! | 19 | `Retired` | template → app | – | – |
+//! | 20 | `Replaced` | template → app | a pidfd | pid |
 //! | 32 | `Arg` | app → process | – | the octets |
 //! | 33 | `Fds` | app → process | the descriptors | – |
 //! | 34 | `Call` | app → process | – | function, arguments |
@@ -40,8 +41,9 @@
 //! | 48 | `Ready` | process → app | – | the sandbox's posture, if it has one |
 //! | 64 | `LastWords` | process → template | – | how its function ended, text |
 //!
+//! `Replaced` says that another process has what a spare was given and, killed, had not taken.
 //! `Begin` is the first message to a template in an image of its own, sent before there is one.
-//! `Connect` … `Retired` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
+//! `Connect` … `Replaced` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
 //! `Arg` … `Ready` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
 //! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error.
 

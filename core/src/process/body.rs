@@ -1,0 +1,74 @@
+//! Flow 2: what a living template's process is known by.
+
+use std::os::fd::OwnedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+
+use super::link::is;
+use crate::wire::{Inbox, Message};
+
+/// What a living template's process is known by.
+pub(super) struct Body {
+    /// The link that lives as long as the handles do; new links are sent over it.
+    pub root: OwnedFd,
+    pub pid: Option<u32>,
+    pub pidfd: Option<OwnedFd>,
+}
+
+impl Body {
+    /// A body whose process is the app's child, if `pid` is known.
+    pub fn of_child(root: OwnedFd, pid: Pid) -> Body {
+        // The child is not reaped yet, so its id is its own. Without a pidfd (EMFILE) it is served all the
+        // same, and left to whoever waits for the app's children.
+        let flags = PidfdFlags::empty();
+        Body {
+            root,
+            pid: Some(pid.as_raw_nonzero().get() as u32),
+            pidfd: rustix::process::pidfd_open(pid, flags).ok(),
+        }
+    }
+
+    /// Hears what a process that is not the app's child says of itself: its id, or why it cannot serve.
+    pub fn listen(&mut self) -> Result<(), String> {
+        let mut inbox = Inbox::default();
+        loop {
+            match inbox.receive(&self.root) {
+                Ok(Some((header, body, _))) => match Message::decode(header, body) {
+                    Ok(Message::Started { pid, .. }) => self.meet(pid),
+                    Ok(Message::Refused { what, .. }) => {
+                        return Err(String::from_utf8_lossy(what).into_owned());
+                    }
+                    // Nothing else is told over a root link.
+                    _ => (),
+                },
+                // It left something of ours unread, which is said before what it had to say itself.
+                Err(error) if is(&error, Errno::CONNRESET) => (),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Notes the id that the process behind the link gives itself, and a pidfd, which is surely its own if
+    /// the link is open still: the process holds the far end.
+    fn meet(&mut self, pid: u32) {
+        self.pid = Some(pid);
+        if self.pidfd.is_none()
+            && let Some(pid) =
+                i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
+            && let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+        {
+            let mut link = [PollFd::new(&self.root, PollFlags::empty())];
+            let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+            if rustix::event::poll(&mut link, Some(&at_once)) == Ok(0) {
+                self.pidfd = Some(pidfd);
+            }
+        }
+    }
+
+    /// A body that another process is the parent of.
+    pub fn foreign(root: OwnedFd) -> Body {
+        Body { root, pid: None, pidfd: None }
+    }
+}

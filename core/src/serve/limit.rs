@@ -1,0 +1,41 @@
+//! Flow 2: how many descriptors a template may have open, and its processes.
+//!
+//! A template has two for each worker that lives, whoever that worker is of; so it takes what it may have at most,
+//! and its processes get back what the app's were to have: code that they run may use select(2), or close all that
+//! there could be.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The limit that the processes of a template are to have, if it is not the template's.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Limit(Option<Rlimit>);
+
+impl Limit {
+    /// Raises this process's own.
+    pub fn raise() -> Limit {
+        let apps = getrlimit(Resource::Nofile);
+        let raised = Rlimit { current: apps.maximum, maximum: apps.maximum };
+        let may = apps.current != apps.maximum && setrlimit(Resource::Nofile, raised).is_ok();
+        Limit(may.then_some(apps))
+    }
+
+    /// Gives this process the app's.
+    #[inline(always)]
+    pub fn restore(self) {
+        if let Some(apps) = self.0 {
+            // Lowering is never refused.
+            let _ = setrlimit(Resource::Nofile, apps);
+        }
+    }
+
+    /// The app's as a number, to be told to a program that is executed; 0: nothing is to be done.
+    pub fn number(self) -> u64 {
+        self.0.and_then(|apps| apps.current).unwrap_or(0)
+    }
+
+    /// What [`Limit::number`] gave, in another process of the same template.
+    pub fn from_number(number: u64) -> Limit {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        Limit((number > 0).then_some(Rlimit { current: Some(number), maximum }))
+    }
+}

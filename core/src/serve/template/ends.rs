@@ -1,0 +1,81 @@
+//! Flow 2: what a template hears of its children: standard error, requests taken, ends.
+
+use rustix::event::epoll;
+
+use super::super::child::Child;
+use super::super::spare::Handed;
+use super::super::stderr::Read;
+use super::Template;
+use crate::sys::{self, Reaped};
+
+/// Packets of standard error that are read before other work gets its turn.
+const PACKETS: usize = 16;
+
+impl Template {
+    pub(super) fn stderr_ready(&mut self, pid: i32) {
+        if let Some(child) = self.children.get_mut(pid) {
+            if child.stderr.read(PACKETS, &mut self.packet) == Read::End {
+                // It has closed its standard error and lives on: stop listening.
+                let _ = epoll::delete(&self.epoll, child.stderr.pipe());
+            }
+        } else if let Some(stray) = self.strays.get_mut(&pid)
+            && stray.read(PACKETS, &mut self.packet) == Read::End
+        {
+            self.strays.remove(&pid);
+        }
+    }
+
+    /// A spare has taken its request, or is dying: then that is seen at its end.
+    pub(super) fn handoff_ready(&mut self, pid: i32) {
+        if let Some(child) = self.children.get_mut(pid)
+            && child.handed.as_ref().is_some_and(Handed::taken)
+        {
+            child.handed = None;
+        }
+    }
+
+    pub(super) fn children_ended(&mut self) {
+        // Only to empty it: which children have ended is asked below, and SIGCHLD is pending once at most.
+        let mut signals = [0; 128];
+        let _ = rustix::io::read(&self.signals, &mut signals);
+        while let Some((reaped, unexecuted)) = self.reap() {
+            let pid = reaped.pid.as_raw_nonzero().get();
+            match self.children.remove(pid) {
+                Some(child) => self.child_ended(child, &reaped, unexecuted),
+                // Not a child of anyone's asking: a spare, or one that a prepared function has left.
+                None => self.spares.ended(pid),
+            }
+        }
+    }
+
+    /// Reaps one child. Of those that were to become other programs, it tells whether one had not: as long as it
+    /// is not reaped, the kernel does.
+    fn reap(&self) -> Option<(Reaped, bool)> {
+        if self.executing == 0 {
+            return sys::reap(None).map(|reaped| (reaped, false));
+        }
+        let pid = sys::ended()?;
+        let raw = pid.as_raw_nonzero().get();
+        let unexecuted = self.children.get(raw).is_some_and(|child| child.executes)
+            && sys::has_executed(raw as u32) == Some(false);
+        sys::reap(Some(pid)).map(|reaped| (reaped, unexecuted))
+    }
+
+    fn child_ended(&mut self, mut child: Child, reaped: &Reaped, unexecuted: bool) {
+        self.executing -= usize::from(child.executes);
+        if let Some(handed) = child.handed.take()
+            && !handed.taken()
+            && self.links.contains_key(&child.link)
+            // If there can be no other, the end of this one is told.
+            && self.fork(child.link, child.id, handed.socket, handed.waiting, true).is_ok()
+        {
+            return;
+        }
+        // All that the child itself wrote lies in the pipe by now.
+        let end = child.stderr.read_last(&mut self.packet);
+        self.tell(child.link, child.id, &child.ended(reaped, unexecuted), None);
+        if end != Read::End {
+            self.strays.insert(reaped.pid.as_raw_nonzero().get(), child.stderr);
+        }
+    }
+}

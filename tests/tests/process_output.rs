@@ -1,0 +1,156 @@
+//! What workers print without ending the line: each word once, and none of another process's.
+//!
+//! Each case is an app, run again for it with a pipe as its standard output.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, ExitCode, Stdio};
+
+use tine::{Items, Template, Worker};
+use tine_tests::told::Told;
+use tine_tests::{cases, runner};
+
+fn main() -> ExitCode {
+    if let Some(app) = std::env::var_os(APP) {
+        return play(app.to_str().expect("a name"));
+    }
+    let template = Template::early().expect("first line of main");
+    let cases = cases![
+        unfinished_lines_are_written,
+        what_the_app_has_printed_is_its_own,
+        what_the_app_could_not_write_is_its_own,
+        what_a_preparation_has_printed_is_no_copys,
+        a_thread_that_holds_standard_output_holds_nobody,
+    ];
+    runner::run(&template, cases)
+}
+
+const APP: &str = "TINE_TESTS_APP";
+
+/// All that an app and its workers write.
+fn output(app: &str) -> String {
+    let mut command = Command::new(std::env::current_exe().expect("this program"));
+    let mut child = command.env(APP, app).stdout(Stdio::piped()).spawn().expect("an app");
+    let mut output = String::new();
+    child.stdout.take().expect("piped").read_to_string(&mut output).expect("a pipe");
+    assert!(child.wait().expect("a child").success(), "{output}");
+    output
+}
+
+fn play(app: &str) -> ExitCode {
+    match app {
+        "plain" => {
+            let template = Template::early().expect("first line of main");
+            ["return", "fail", "panic", "exit"].iter().for_each(|deed| ends(&template, deed));
+            template.spares(1).expect("a living template");
+            while template.report().from_spares == 0 {
+                ends(&template, "s");
+            }
+        }
+        "loaded" => {
+            print!("app ");
+            let template = Template::here().expect("no thread is running");
+            print!("later ");
+            (0..3).for_each(|_| ends(&template, "w"));
+        }
+        "full" => full(),
+        "prepared" => {
+            let template = Template::early().expect("first line of main");
+            let prepared = template.fork().call(PRINT, ["prepared "]);
+            (0..3).for_each(|_| ends_of(prepared.fork(), "w"));
+        }
+        _ => {
+            let template = Template::early().expect("first line of main");
+            ends(&template, "thread");
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// An app whose standard output takes nothing while it forks its template.
+fn full() {
+    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let own = rustix::stdio::stdout().try_clone_to_owned().expect("a descriptor");
+    rustix::io::ioctl_fionbio(&writer, true).expect("a pipe");
+    while (&writer).write(&[b'.'; 4096]).is_ok() {}
+    while (&writer).write(b".").is_ok() {}
+    rustix::stdio::dup2_stdout(&writer).expect("standard output");
+    drop(writer);
+    print!("app ");
+    let template = Template::here().expect("no thread is running");
+    take(&mut reader);
+    ends(&template, "w");
+    std::io::stdout().flush().expect("there is room");
+    rustix::stdio::dup2_stdout(&own).expect("standard output");
+    print!("{}", take(&mut reader));
+}
+
+/// What is in the pipe now: others may have it open still.
+fn take(reader: &mut std::io::PipeReader) -> String {
+    let there = rustix::io::ioctl_fionread(&*reader).expect("a pipe");
+    let mut octets = vec![0; there as usize];
+    reader.read_exact(&mut octets).expect("what is in it");
+    String::from_utf8(octets).expect("text")
+}
+
+fn ends(template: &Template, deed: &str) {
+    ends_of(template.fork(), deed);
+}
+
+fn ends_of(process: tine::Process, deed: &str) {
+    Told::run(process.send_arg(deed), SAY).exit();
+}
+
+tine::function!(PRINT = print_args);
+fn print_args(_: &mut Items, args: Vec<Vec<u8>>) {
+    print!("{}", String::from_utf8_lossy(&args.concat()));
+}
+
+tine::entry!(SAY = say);
+fn say(mut worker: Worker) -> Result<(), String> {
+    let deed = String::from_utf8(worker.take_arg().expect("an argument")).expect("text");
+    print!("{deed} ");
+    match deed.as_str() {
+        "fail" => Err("as told".into()),
+        "panic" => std::panic::resume_unwind(Box::new("as told")),
+        "exit" => std::process::exit(3),
+        "thread" => {
+            let (tell, held) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let _lock = std::io::stdout().lock();
+                let _ = tell.send(());
+                loop {
+                    std::thread::park();
+                }
+            });
+            held.recv().map_err(|error| error.to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// F24: what a worker itself has printed, however its function ends.
+fn unfinished_lines_are_written(_: &Template) {
+    let output = output("plain");
+    let spares = output.strip_prefix("return fail panic exit ").expect(&output);
+    assert!(!spares.is_empty() && spares.replace("s ", "").is_empty(), "{output}");
+}
+
+/// F24, F16: once, by the app.
+fn what_the_app_has_printed_is_its_own(_: &Template) {
+    assert_eq!(output("loaded"), "app w w w later ");
+}
+
+/// F24: a template forgets it.
+fn what_the_app_could_not_write_is_its_own(_: &Template) {
+    assert_eq!(output("full"), "w app ");
+}
+
+/// F2, F5: once, by the process that was prepared.
+fn what_a_preparation_has_printed_is_no_copys(_: &Template) {
+    assert_eq!(output("prepared"), "prepared w w w ");
+}
+
+/// F11: it ends all the same.
+fn a_thread_that_holds_standard_output_holds_nobody(_: &Template) {
+    output("thread");
+}
