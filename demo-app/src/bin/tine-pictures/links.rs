@@ -16,8 +16,10 @@ pub(crate) fn write(dir: &Path, count: usize, manifest: &mut Manifest) -> io::Re
     }
     let folder = dir.join("links");
     fs::create_dir(&folder)?;
+    // A link that leads somewhere from `dir` leads nowhere from its folder.
+    let is_file = |path: &PathBuf| path.is_file() && !path.is_symlink();
     let mut originals: Vec<PathBuf> =
-        manifest.sound().map(|name| dir.join(name)).filter(|path| path.is_file()).collect();
+        manifest.sound().map(|name| dir.join(name)).filter(is_file).collect();
     if originals.is_empty() {
         return Err(io::Error::other("there is no picture to link to"));
     }
