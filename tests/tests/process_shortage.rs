@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use tine::pool::Leave;
 use tine::{Cause, Process, Template, Worker};
+use tine_tests::jobs::{self, Heard, Task};
 use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{ITEMS, RETURN, STAY, items};
 use tine_tests::{cases, descriptors, processes, runner};
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         the_template_has_few_of_its_own,
         the_template_has_none_for_what_comes,
         a_worker_cannot_take_what_it_is_sent,
+        a_pool_outlasts_one,
     ];
     runner::run(&template, cases)
 }
@@ -276,4 +279,19 @@ fn a_worker_cannot_take_what_it_is_sent(_: &Template) {
         let _ = told.socket().read_to_end(&mut rest);
     }
     assert!(rest.is_empty());
+}
+
+/// B2: a shortage that passes costs a pool's jobs nothing but the wait.
+fn a_pool_outlasts_one(template: &Template) {
+    let limit = Limit::to_open_ones_and(0);
+    let pool = jobs::pool(template).max(2).build().expect("a pool");
+    let heard = Heard::new();
+    let jobs: Vec<_> = (0..20).map(|number| heard.of(number, pool.submit(Task::Answer))).collect();
+    eventually("workers that cannot be had", || {
+        pool.report().ended.get(&Leave::NeverReady).is_some_and(|ended| *ended >= 2).then_some(())
+    });
+    assert_eq!(heard.count(), 0);
+    drop(limit);
+    heard.wait_for(jobs.len());
+    assert_eq!(heard.with(None), jobs.len());
 }

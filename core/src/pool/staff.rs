@@ -1,6 +1,7 @@
 //! Above flow 2: how many workers a pool has: when one is asked for, and when it is asked for none.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,9 @@ use crate::{Error, ErrorKind, Result};
 /// After so many workers in a row that were never ready, the jobs that wait are told; after so many that
 /// answered nothing, none is started before there is work.
 const FAILURES_MAX: u32 = 5;
+
+/// After the first of them; twice as long after each further one: 0.3 s in all.
+const RESPITE: Duration = Duration::from_millis(20);
 
 impl<Req: 'static, Rep: 'static> Shared<Req, Rep> {
     /// The worker to have the next job: one with the fewest in hand, and of these the oldest, so that those
@@ -100,12 +104,21 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Shared<Req, Rep>
             self.hire();
         }
         while self.is_short() {
-            if self.staying() > 0 && !self.options.start.is_zero() {
-                return self.hire_later();
+            let delay = if self.staying() > 0 { self.options.start } else { self.respite() };
+            if !delay.is_zero() {
+                return self.hire_after(delay);
             }
             self.hire();
         }
         drop(self.start.take());
+    }
+
+    /// How long to wait after workers that were never ready: what they lacked may come free.
+    fn respite(&self) -> Duration {
+        match self.failures.get() {
+            0 => Duration::ZERO,
+            failures => RESPITE * 2_u32.pow(failures.min(FAILURES_MAX) - 1),
+        }
     }
 
     /// Tells whether jobs wait that those who are coming will have no room for, and another may be hired.
@@ -117,7 +130,7 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Shared<Req, Rep>
         self.waiting() > room && self.staying() < self.options.max
     }
 
-    fn hire_later(self: &Rc<Self>) {
+    fn hire_after(self: &Rc<Self>, delay: Duration) {
         let pool = Rc::downgrade(self);
         let hire = move || {
             let Some(pool) = pool.upgrade() else { return };
@@ -128,7 +141,7 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Shared<Req, Rep>
             pool.staff();
         };
         let mut start = self.start.borrow_mut();
-        start.get_or_insert_with(|| crate::queue().after(self.options.start, hire));
+        start.get_or_insert_with(|| crate::queue().after(delay, hire));
     }
 
     fn hire(self: &Rc<Self>) {
