@@ -187,16 +187,23 @@ fn the_template_has_more_than_the_app(_: &Template) {
         let prepared = prepared.into_template().expect("a template");
         assert_eq!([tells(prepared.fork()), tells(prepared.fresh())], [&*apps; 2]);
     }
+    let living = || processes::children(processes::of(&template)).len();
+    eventually("the end of all but those that stay", || (living() == 100).then_some(()));
     template.spares(1).expect("a living template");
-    while template.report().from_spares == 0 {
-        assert_eq!(tells(template.fork()), apps);
-    }
+    eventually("a spare", || (living() == 101).then_some(()));
+    assert_eq!(tells(template.fork()), apps);
+    assert_eq!(template.report().from_spares, 1);
     template.spares(0).expect("a living template");
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let shell = template.command("sh").args(["-c", "ulimit -n"]).stdout(OwnedFd::from(writer));
-    shell.spawn(|started| drop(started.expect("a shell")));
+    let ended = Rc::new(Cell::new(false));
+    let tell = ended.clone();
+    shell
+        .spawn(|started| drop(started.expect("a shell")))
+        .on_exit(move |exit| tell.set(exit.success()));
+    // Until it is told, the app may have the writing end open still.
+    eventually("the shell's end", || ended.get().then_some(()));
     let mut said = String::new();
-    eventually("what the shell says", || tine_tests::readable(&reader).then_some(()));
     reader.read_to_string(&mut said).expect("a pipe");
     assert_eq!(said.trim(), apps);
     drop(sockets);

@@ -196,9 +196,9 @@ impl Play {
     /// Asks for one worker after another, so that it is stopped in the middle.
     fn stop(&mut self) {
         self.template.set_deadline(Duration::from_millis(500));
+        let mut begun = Instant::now();
         println!("ready");
         loop {
-            let begun = Instant::now();
             let told = Told::run(self.template.fork(), RETURN);
             if !told.settled() {
                 return println!("goes on: not, {}", told.refusal());
@@ -207,6 +207,7 @@ impl Play {
             if begun.elapsed() > Duration::from_millis(1000) {
                 return self.goes_on();
             }
+            begun = Instant::now();
         }
     }
 
