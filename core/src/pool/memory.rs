@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::iter::Sum;
 
-/// The resident memory of workers, in octets.
+/// The resident memory of a process, or of many, in octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Memory {
@@ -18,12 +18,12 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Looks at a process; None when it is gone.
+    /// Looks at a process, in any thread; None when it is gone.
     ///
     /// Exact where the kernel lets us look (proc(5), `smaps_rollup`). The process of a sandbox with
     /// [`Rung::Undumpable`](crate::Rung::Undumpable) shows its sums only (`statm`): all that is no file then
     /// counts as private, and nothing as saved.
-    pub(super) fn of(pid: u32) -> Option<Memory> {
+    pub fn of(pid: u32) -> Option<Memory> {
         match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
             Ok(rollup) => Memory::from_rollup(&rollup),
             Err(_) => Memory::at_most(pid),

@@ -114,9 +114,16 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Pool<Req, Rep> {
         self.shared.set_priorities(own);
     }
 
-    /// Tells what was done, is done and is still to be done, and looks at the memory of every worker.
+    /// Tells what was done, is done and is still to be done, and looks at the memory of every worker, which
+    /// can take the kernel a millisecond each.
     pub fn report(&self) -> Report {
         self.shared.report()
+    }
+
+    /// Tells the same but for the memory of workers, at which it does not look: for who asks often, from a
+    /// thread that may not wait. [`Memory::of`] a worker can be asked in any other.
+    pub fn glance(&self) -> Report {
+        self.shared.glance()
     }
 
     /// Sends a signal (signal(7)) to a worker of this pool; killed, it is as one that died.

@@ -47,7 +47,7 @@ pub struct WorkerReport {
     pub served: u64,
     /// Since it was asked for.
     pub age: Duration,
-    /// None when it is gone, or not there yet.
+    /// None when it is gone, not there yet, or nobody has looked ([`Pool::glance`](super::Pool::glance)).
     pub memory: Option<Memory>,
     /// What holds of the sandbox, as the worker said before it began to serve.
     pub posture: Option<Posture>,

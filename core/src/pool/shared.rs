@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Memory;
 use super::builder::{Options, Plan, SetClient};
 use super::job::{Stage, Work};
 use super::line::Line;
@@ -187,10 +188,19 @@ impl<Req: 'static, Rep: 'static> Shared<Req, Rep> {
         }
     }
 
-    /// Tells what there is.
+    /// Tells what there is, and looks at the workers' memory.
     pub fn report(&self) -> Report {
-        let workers: Vec<_> = self.workers.borrow().values().cloned().collect();
-        let workers: Vec<_> = workers.iter().map(|worker| worker.report()).collect();
+        let mut report = self.glance();
+        for worker in &mut report.workers {
+            worker.memory = worker.pid.and_then(Memory::of);
+        }
+        report
+    }
+
+    /// Tells what there is.
+    pub fn glance(&self) -> Report {
+        let workers: Vec<_> =
+            self.workers.borrow().values().map(|worker| worker.report()).collect();
         let counts = self.counts.borrow();
         Report {
             queued: self.waiting(),

@@ -115,7 +115,7 @@ impl<Req: 'static, Rep: 'static> Worker<Req, Rep> {
             jobs: self.jobs(),
             served: self.served.get(),
             age: crate::queue().time().saturating_duration_since(self.hired),
-            memory: pid.and_then(Memory::of),
+            memory: None,
             posture: client.and_then(|client| client.posture().cloned()),
         }
     }
