@@ -22,15 +22,15 @@ pub struct Screen(image::RgbaImage);
 impl<'a> Hand<'a> {
     /// Starts the viewer, and gives its window the keyboard as soon as there is one.
     pub fn start(desktop: &'a Desktop, mut viewer: Command) -> Self {
-        let viewer = viewer.spawn().expect("the viewer starts");
+        let mut viewer = viewer.spawn().expect("the viewer starts");
         let begun = Instant::now();
         let window = loop {
-            // `--sync` waits for the window; it fails when there is no window of any kind yet.
-            let found =
-                desktop.run(&["xdotool", "search", "--sync", "--onlyvisible", "--class", "tine"]);
+            let found = desktop.run(&["xdotool", "search", "--onlyvisible", "--class", "tine"]);
             if let Some(window) = found.lines().last() {
                 break window.to_owned();
             }
+            let ended = viewer.try_wait().expect("the viewer can be waited for");
+            assert!(ended.is_none(), "no window, and the viewer has ended: {ended:?}");
             assert!(begun.elapsed() < PATIENCE, "no window");
         };
         let hand = Self { desktop, viewer, window };
@@ -123,7 +123,8 @@ impl<'a> Hand<'a> {
     }
 
     fn look(&self) -> Screen {
-        let path = self.desktop.path("screen.png");
+        // Not compressed, which takes longer than everything else.
+        let path = self.desktop.path("screen.ppm");
         let written = path.to_str().expect("a temporary folder has a plain name");
         self.desktop.run(&["import", "-window", "root", written]);
         Screen::open(&path)

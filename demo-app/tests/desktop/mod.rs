@@ -44,11 +44,18 @@ pub struct Seen {
 impl Desktop {
     /// Starts the servers.
     pub fn start() -> Self {
-        let x_args = ["-displayfd", "1", "-screen", "0", "1920x1200x24", "-nolisten", "tcp"];
+        // `-noreset`: when the last client leaves, the server would begin anew, and who comes meanwhile is
+        // turned away. `-r`: on a busy machine a key would be held down for so long that it is repeated.
+        let x_args = ["-displayfd", "1", "-screen", "0", "1920x1200x24"];
+        let x_args = x_args.into_iter().chain(["-nolisten", "tcp", "-noreset", "-r"]);
         let mut x_server = Command::new("Xvfb");
         let (x_server, number) = start(x_server.args(x_args));
         let display = format!(":{number}");
         let folder = tempfile::tempdir().expect("a temporary folder");
+        // And two clicks would come too late to be one double click.
+        let settings = folder.path().join("config/gtk-4.0/settings.ini");
+        fs::create_dir_all(settings.parent().expect("it is in a folder")).expect("a new folder");
+        fs::write(settings, "[Settings]\ngtk-double-click-time=5000\n").expect("a new file");
         let runtime = folder.path().join("runtime");
         fs::create_dir(&runtime).expect("a folder in the temporary one");
         fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("it is ours");
