@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use image::{RgbImage, RgbaImage};
-use tine_viewer::protocol::{PixelFormat, Size};
+use tine_viewer::layout::{PixelFormat, Size};
 use tine_viewer::worker::{Picture, Pixels, decode};
 
 const TILE: Size = Size::new(256, 256);

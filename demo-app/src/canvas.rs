@@ -4,7 +4,7 @@ use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
 use gtk4::{gdk, glib, graphene};
 use std::cell::{Cell, RefCell};
-use tine_viewer::protocol::Size;
+use tine_viewer::layout::Size;
 
 use crate::level::Level;
 use crate::wholes::Detail;

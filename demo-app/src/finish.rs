@@ -75,10 +75,8 @@ impl Finish {
             thumbnails_ok: gallery.tried() - failures.len() as u32,
             thumbnails_cached: gallery.cached(),
             failures,
-            workers_started: gallery.crew().started(),
-            workers_crashed: gallery.crew().crashed(),
-            workers: gallery.crew().pids(),
-            posture: gallery.crew().posture().cloned(),
+            decoders: gallery.decoders().glance(),
+            posture: gallery.decoders().posture().cloned(),
             template: self.shared.template.pid(),
         }
     }

@@ -6,6 +6,7 @@ mod imp;
 mod jobs;
 mod names;
 mod signals;
+mod under_way;
 
 use gtk4::subclass::prelude::*;
 use gtk4::{gdk, glib, prelude::*};
@@ -13,12 +14,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::rc::Rc;
 use tine::Template;
-use tine_viewer::protocol::Size;
+use tine::pool::ncpu;
+use tine_viewer::decoders::{Decoders, Urgency};
+use tine_viewer::layout::Size;
+use tine_viewer::worker::DECODE;
 
 use crate::arrange::Arrangement;
 use crate::cache::{Cache, Saver};
 use crate::catalog::Kind;
-use crate::crew::Crew;
 use crate::files::Files;
 use crate::id_set::IdSet;
 use crate::index::Index;
@@ -29,6 +32,7 @@ use crate::thumbnails::Thumbnail;
 use crate::wholes::{Detail, Key};
 
 pub use signals::Signals;
+use under_way::Target;
 
 glib::wrapper! {
     /// The pictures, their thumbnails, and the workers that make them.
@@ -75,17 +79,12 @@ impl Gallery {
         measures: Rc<Measures>,
     ) -> std::io::Result<Self> {
         let gallery: Self = glib::Object::new();
-        let weak = gallery.downgrade();
-        let crew = Crew::new(template, processors(), move |news| {
-            if let Some(gallery) = weak.upgrade() {
-                gallery.imp().take(news);
-            }
-        });
+        let decoders = Decoders::new(template, DECODE, ncpu()).map_err(std::io::Error::other)?;
         let cache = Cache::of_user();
         let saver = Saver::start(cache.clone())?;
-        let files = Files::start(processors().max(2))?;
+        let files = Files::start(ncpu().max(2))?;
         let index = Index::start()?;
-        let tools = imp::Tools { crew, files, index, cache, saver, measures };
+        let tools = imp::Tools { decoders, files, index, cache, saver, measures };
         // It was made a few lines above: nothing is set yet.
         let _unset = gallery.imp().tools.set(tools);
         gallery.imp().sizes.set(sizes);
@@ -127,6 +126,7 @@ impl Gallery {
     /// Says which places of the list are in view, and which are near.
     pub fn set_view(&self, in_view: Range<u32>, near: Range<u32>) {
         self.imp().view.replace((in_view, near));
+        self.imp().weigh();
         self.imp().pump();
     }
 
@@ -136,6 +136,7 @@ impl Gallery {
         let before = imp.sizes.get();
         imp.sizes.set(Sizes { side, ..before });
         if before.side != side {
+            imp.call_off_where(|target| matches!(target, Target::Thumbnail(_)));
             imp.thumbnails.borrow_mut().forget_all();
             imp.pump();
         }
@@ -144,6 +145,7 @@ impl Gallery {
     /// Makes all thumbnails in the end, or only those that come into view.
     pub fn set_sweep(&self, sweep: bool) {
         self.imp().sweep.set(sweep);
+        self.imp().weigh();
         self.imp().pump();
     }
 
@@ -175,6 +177,7 @@ impl Gallery {
                 drop(replaced);
             }
         }
+        imp.weigh();
         imp.pump();
     }
 
@@ -182,6 +185,7 @@ impl Gallery {
     pub fn unload(&self) {
         let unwanted = self.imp().wholes.borrow_mut().want_none();
         drop(unwanted);
+        self.imp().weigh();
         self.imp().pump();
     }
 
@@ -255,12 +259,7 @@ impl Gallery {
     }
 
     /// The workers.
-    pub fn crew(&self) -> &Crew {
-        &self.imp().tools().crew
+    pub fn decoders(&self) -> &Decoders {
+        &self.imp().tools().decoders
     }
-}
-
-/// How many processors this program may use.
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -3,7 +3,7 @@
 
 use gtk4::prelude::*;
 use gtk4::{gdk, glib, graphene};
-use tine_viewer::protocol::{Layout, PixelFormat};
+use tine_viewer::layout::{Layout, PixelFormat};
 
 /// Width and height of a piece, in pixels. Larger ones take longer than a frame to reach the graphics
 /// card, of smaller ones there are many in view.
@@ -110,7 +110,7 @@ fn part(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tine_viewer::protocol::Size;
+    use tine_viewer::layout::Size;
 
     fn layout(width: u32, height: u32) -> Layout {
         Layout { size: Size::new(width, height), stride: 3 * width, format: PixelFormat::Rgb8 }

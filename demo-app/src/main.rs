@@ -7,7 +7,7 @@
 //!                                  ├─ index: orders and finds them, in a thread ──▶ picture_list
 //!                                  ├─ files: opens them, in threads
 //!                                  ├─ cache: thumbnails that all programs share, in a thread
-//!                                  ├─ crew: the workers ◀──▶ tine_viewer::worker
+//!                                  ├─ tine_viewer::decoders: the workers ◀──▶ tine_viewer::worker
 //!                                  └─ thumbnails, wholes: which there are, and which is next
 //! ```
 
@@ -19,7 +19,6 @@ mod arrange;
 mod cache;
 mod canvas;
 mod catalog;
-mod crew;
 mod files;
 mod finish;
 mod gallery;

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tine::Posture;
+use tine::pool::{self, Failure as Reason};
+use tine_viewer::decoders;
 
 use crate::memory::{self, Ledger};
 use crate::poll_clock;
@@ -56,9 +58,13 @@ pub struct Report {
     /// The most of these.
     pub main_loop_work_ms_max: f64,
     /// Workers that came to be.
-    pub workers_started: u32,
+    pub workers_started: u64,
     /// Workers that ended otherwise than they should.
-    pub workers_crashed: u32,
+    pub workers_crashed: u64,
+    /// How often a picture was tried again because its worker had died.
+    pub retries: u64,
+    /// How often a picture was not wanted any more before it was there.
+    pub cancelled: u64,
     /// The most memory that this process had in use (`VmHWM`).
     pub app_peak_rss_kib: u64,
     /// Memory that the template shares with no other process, at the end; null if it is gone.
@@ -66,6 +72,8 @@ pub struct Report {
     /// Memory that a worker shares with no other process: the most that was seen in any.
     pub worker_private_kib_max: u64,
     /// How far each rung of the workers' sandbox holds; empty if there was no worker.
+    pub posture: BTreeMap<String, String>,
+    /// The same, by its former name.
     pub sandbox: BTreeMap<String, String>,
 }
 
@@ -88,12 +96,8 @@ pub struct Counts {
     pub thumbnails_cached: u32,
     /// Those that have none.
     pub failures: Vec<Failure>,
-    /// Workers that came to be.
-    pub workers_started: u32,
-    /// Workers that ended otherwise than they should.
-    pub workers_crashed: u32,
-    /// The workers there are.
-    pub workers: Vec<u32>,
+    /// What the workers have done, and which there are.
+    pub decoders: pool::Report,
     /// What holds of the workers' sandbox.
     pub posture: Option<Posture>,
     /// The template's process id, if it has one.
@@ -155,6 +159,7 @@ impl Measures {
     pub fn report(&self, counts: Counts) -> Report {
         let poll_clock::Measured { stalls, work } = poll_clock::measured();
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+        let posture: BTreeMap<_, _> = counts.posture.iter().flat_map(rungs).collect();
         Report {
             pictures: counts.pictures,
             thumbnails_ok: counts.thumbnails_ok,
@@ -168,15 +173,18 @@ impl Measures {
             main_loop_stall_ms_max: ms(stalls.longest()),
             main_loop_work_ms_p99: ms(work.per_mille(990)),
             main_loop_work_ms_max: ms(work.longest()),
-            workers_started: counts.workers_started,
-            workers_crashed: counts.workers_crashed,
+            workers_started: counts.decoders.started,
+            workers_crashed: decoders::crashed(&counts.decoders),
+            retries: counts.decoders.retried,
+            cancelled: counts.decoders.failed.get(&Reason::Cancelled).copied().unwrap_or(0),
             app_peak_rss_kib: memory::peak_rss_kib(),
             template_private_kib: counts.template.and_then(memory::private_kib),
             worker_private_kib_max: self
                 .ledger
                 .as_ref()
-                .map_or(0, |ledger| ledger.most_kib(counts.workers)),
-            sandbox: counts.posture.iter().flat_map(rungs).collect(),
+                .map_or(0, |ledger| ledger.most_kib(decoders::pids(&counts.decoders))),
+            sandbox: posture.clone(),
+            posture,
         }
     }
 }

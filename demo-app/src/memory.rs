@@ -7,25 +7,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use tine::pool::Memory;
+
 /// Memory of a process that no other shares, in KiB; `None` when there is no such process.
 pub fn private_kib(pid: u32) -> Option<u64> {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    Some(sum_kib(&rollup, &["Private_Clean:", "Private_Dirty:", "Private_Hugetlb:"]))
+    Memory::of(pid).map(|memory| memory.private / 1024)
 }
 
 /// The most memory that this process ever had in use, in KiB.
 pub fn peak_rss_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    sum_kib(&status, &["VmHWM:"])
-}
-
-/// Adds up the fields of the given names in a file such as `/proc/PID/status`, see `proc(5)`.
-fn sum_kib(fields: &str, names: &[&str]) -> u64 {
-    let values = fields.lines().filter_map(|line| {
-        let mut words = line.split_ascii_whitespace();
-        names.contains(&words.next()?).then(|| words.next()?.parse::<u64>().ok()).flatten()
-    });
-    values.sum()
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    peak.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
 /// Looks at workers' memory now and then, and remembers the most.

@@ -21,7 +21,7 @@ use gtk4::{gdk, gio, glib};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
 use tine::Template;
-use tine_viewer::protocol::Size;
+use tine_viewer::layout::Size;
 
 use crate::accessible::set_label;
 use crate::animation::Animation;

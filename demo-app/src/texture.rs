@@ -4,7 +4,7 @@ use gtk4::prelude::*;
 use gtk4::{gdk, glib, gsk};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tine::Shared;
-use tine_viewer::protocol::{Drawing, Layout, PixelFormat};
+use tine_viewer::layout::{Layout, PixelFormat};
 
 use crate::level::Level;
 
@@ -24,15 +24,13 @@ pub fn set_renderer(renderer: &gsk::Renderer) {
 ///
 /// # Errors
 ///
-/// The memory cannot be mapped; in words for people.
-pub fn texture(drawing: Drawing) -> Result<gdk::Texture, String> {
-    let layout = drawing.layout;
+/// The memory does not hold so many pixels; in words for people.
+pub fn texture(pixels: Shared, layout: Layout) -> Result<gdk::Texture, String> {
     let format = match layout.format {
         PixelFormat::Rgb8 => gdk::MemoryFormat::R8g8b8,
         PixelFormat::Rgba8Premultiplied => gdk::MemoryFormat::R8g8b8a8Premultiplied,
     };
     let (size, stride) = (layout.size, layout.stride as usize);
-    let pixels = Shared::from_fd(drawing.into()).map_err(|error| error.to_string())?;
     // A worker's word is not taken for it that rows have no gaps.
     let is_plain = pixels.len() as u64 == layout.len()
         && stride == size.width as usize * layout.format.bytes_per_pixel() as usize;
@@ -48,9 +46,7 @@ pub fn texture(drawing: Drawing) -> Result<gdk::Texture, String> {
 /// # Errors
 ///
 /// As of [`texture`].
-pub fn level(drawing: Drawing) -> Result<Level, String> {
-    let layout = drawing.layout;
-    let pixels = Shared::from_fd(drawing.into()).map_err(|error| error.to_string())?;
+pub fn level(pixels: Shared, layout: Layout) -> Result<Level, String> {
     Level::new(&glib::Bytes::from_owned(pixels), layout)
 }
 

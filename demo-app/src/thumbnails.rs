@@ -11,7 +11,7 @@
 //!   any of them ── exclude ──▶ Excluded                   (a folder, or a file that is gone)
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use lru::LruCache;
 
@@ -56,6 +56,8 @@ pub struct Thumbnails<T> {
     failures: HashMap<u32, String>,
     /// All before this place in the order of display have been asked for at least once.
     swept: u32,
+    /// Those of them that were handed back, and some that have been asked for since.
+    returned: BTreeSet<u32>,
     /// How many are in state `Asked`.
     asked: u32,
     /// How many have been `Made` or `Failed` at least once.
@@ -71,6 +73,7 @@ impl<T> Default for Thumbnails<T> {
             limit: LIMIT,
             failures: HashMap::new(),
             swept: 0,
+            returned: BTreeSet::new(),
             asked: 0,
             tried: 0,
         }
@@ -155,8 +158,15 @@ impl<T> Thumbnails<T> {
         Some(id)
     }
 
-    /// The first in `order`, the ids by their places, that was never tried: it is to be made next.
+    /// One that was handed back, or the first in `order`, the ids by their places, that was never tried: it
+    /// is to be made next.
     pub fn next_untried(&mut self, order: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        while let Some(id) = self.returned.pop_first() {
+            if self.states[id as usize] == State::Untried {
+                self.ask(id);
+                return Some(id);
+            }
+        }
         while let Some(id) = order(self.swept) {
             self.swept += 1;
             if self.states[id as usize] == State::Untried {
@@ -193,7 +203,7 @@ impl<T> Thumbnails<T> {
     /// What was asked for was not tried, through no fault of its own.
     pub fn hand_back(&mut self, id: u32) {
         if self.settle(id, State::Untried) {
-            self.swept = 0;
+            self.returned.insert(id);
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
+use tine_viewer::decoders::Urgency;
 
 /// Pictures that are kept: the one in view, each of its details counted, its neighbours, and where one came
 /// from.
@@ -64,9 +65,12 @@ impl<T, F> Wholes<T, F> {
         self.wanted.is_some()
     }
 
-    /// Whether this is on its way and of use.
-    pub fn is_of_use(&self, key: Key) -> bool {
-        self.wanted.as_ref().is_some_and(|wanted| wanted.0 == key) || self.ahead.contains(&key)
+    /// How soon this is wanted; `None` if it is not.
+    pub fn urgency(&self, key: Key) -> Option<Urgency> {
+        match &self.wanted {
+            Some((wanted, _)) if *wanted == key => Some(Urgency::Wanted),
+            _ => self.ahead.contains(&key).then_some(Urgency::Ahead),
+        }
     }
 
     /// What is at hand.
@@ -123,7 +127,8 @@ mod tests {
         assert_eq!(wholes.get(b), Some(&"b"));
         assert_eq!((wholes.is_wanted(), wholes.next()), (false, None));
         assert_eq!((wholes.want(c, 2), wholes.want(b, 3)), (None, Some(2)));
-        assert_eq!((wholes.is_of_use(c), wholes.is_of_use(a)), (false, true));
+        let urgency = [b, a, c].map(|key| wholes.urgency(key));
+        assert_eq!(urgency, [Some(Urgency::Wanted), Some(Urgency::Ahead), None]);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tine::pool::Report;
 use tine::{Posture, Template};
+use tine_viewer::decoders;
 
 use crate::memory::private_kib;
 use crate::window::Window;
@@ -85,7 +87,8 @@ impl Page {
         let Some(gallery) = self.window.upgrade().and_then(|window| window.gallery()) else {
             return;
         };
-        let workers = gallery.crew().pids();
+        let report = gallery.decoders().glance();
+        let workers = decoders::pids(&report);
         let template = self.template.pid();
         let this = Rc::clone(self);
         glib::spawn_future_local(async move {
@@ -97,7 +100,7 @@ impl Page {
             // A panic in there has said so.
             let Ok((of_template, of_workers)) = memory.await else { return };
             this.tell_template(template, of_template);
-            this.tell_all(gallery.crew(), &of_workers);
+            this.tell_all(&report, gallery.decoders().posture(), &of_workers);
             this.tell_workers(&workers, &of_workers);
         });
     }
@@ -110,18 +113,19 @@ impl Page {
         self.about_template.set_subtitle(&text);
     }
 
-    fn tell_all(&self, crew: &crate::crew::Crew, memory: &[u64]) {
-        let (now, answered) = (Instant::now(), crew.answered());
+    fn tell_all(&self, report: &Report, posture: Option<&Posture>, memory: &[u64]) {
+        let (now, answered) = (Instant::now(), report.done);
         let (then, before) = self.before.replace((now, answered));
         let seconds = now.duration_since(then).as_secs_f64();
         let rate = answered.saturating_sub(before) as f64 / seconds.max(f64::EPSILON);
         self.about_all.set_subtitle(&format!(
-            "{} started, {} lost, {rate:.0} pictures a second, {} of their own",
-            crew.started(),
-            crew.crashed(),
+            "{} started, {} lost, {} pictures tried again, {rate:.0} a second, {} of their own",
+            report.started,
+            decoders::crashed(report),
+            report.retried,
             size(memory.iter().sum()),
         ));
-        let posture = crew.posture().map_or("told by the first worker".into(), describe);
+        let posture = posture.map_or("told by the first worker".into(), describe);
         self.about_sandbox.set_subtitle(&posture);
     }
 
@@ -147,7 +151,7 @@ impl Page {
         kill.connect_clicked(move |_| {
             let Some(this) = this.upgrade() else { return };
             if let Some(gallery) = this.window.upgrade().and_then(|window| window.gallery()) {
-                gallery.crew().kill(pid);
+                gallery.decoders().kill(pid);
             }
         });
         row.add_suffix(&kill);

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use tine_viewer::protocol::{PixelFormat, Size};
+use tine_viewer::layout::{PixelFormat, Size};
 use tine_viewer::worker::{DecodeError, Picture, decode};
 
 const TILE: Size = Size::new(256, 256);

@@ -210,7 +210,10 @@ fn folders_are_entered_and_left() {
     hand.close();
 }
 
-/// Workers are killed while a person scrolls: nothing is lost but what each had begun.
+/// Workers are killed while a person scrolls: nothing is lost, unless two were killed over the same picture.
+/// What was scrolled past before it was begun is called off.
+///
+/// FEATURES.md: B2, B3.
 #[test]
 fn workers_are_killed_while_scrolling() {
     const KILLS: usize = 4;
@@ -236,10 +239,10 @@ fn workers_are_killed_while_scrolling() {
         }
     }
     hand.press(&["End"]);
-    // All in view but the few whose worker died: three rows of four tiles at least.
-    hand.see("tiles at the end", |screen| screen.has(BLUE, (12 - KILLS) * TILE));
+    // All in view but those over which two workers were killed: three rows of four tiles at least.
+    hand.see("tiles at the end", |screen| screen.has(BLUE, (12 - KILLS / 2) * TILE));
     hand.close();
     let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
     assert_eq!(report["workers_crashed"], KILLS, "{report}");
-    assert!(report["thumbnails_failed"].as_u64().unwrap() <= KILLS as u64, "{report}");
+    assert!(report["thumbnails_failed"].as_u64().unwrap() <= KILLS as u64 / 2, "{report}");
 }

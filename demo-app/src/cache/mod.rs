@@ -25,7 +25,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tine_viewer::protocol::Size;
+use tine_viewer::layout::Size;
 
 pub use original::Original;
 pub use saver::Saver;

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek, Write};
 
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
-use tine_viewer::protocol::Size;
+use tine_viewer::layout::Size;
 
 /// The key of a failure's reason.
 pub(super) const REASON: &str = "Description";

@@ -4,11 +4,12 @@ use std::io;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread::{self, JoinHandle};
 
-use tine_viewer::protocol::{Encoded, Size};
+use tine::Shared;
+use tine_viewer::layout::Size;
 
 use super::{Cache, Class, Original};
 
-/// Thumbnails that wait at most, each in a descriptor: if the disk does not keep up, what comes more is
+/// Thumbnails that wait at most, each in memory of its own: if the disk does not keep up, what comes more is
 /// not kept, and made again another time.
 const WAITING: usize = 64;
 
@@ -25,7 +26,7 @@ struct Task {
 }
 
 enum What {
-    Thumbnail(Class, Size, Encoded),
+    Thumbnail(Class, Size, Shared),
     Failure(String),
 }
 
@@ -42,9 +43,9 @@ impl Saver {
                 // A full or read-only disk is no trouble of the viewer's: it works without the cache.
                 let _unkept = match what {
                     What::Failure(reason) => cache.keep_failure(&original, &reason),
-                    What::Thumbnail(class, picture, encoded) => encoded
-                        .to_bytes()
-                        .and_then(|encoded| cache.keep(&original, class, picture, &encoded)),
+                    What::Thumbnail(class, picture, encoded) => {
+                        cache.keep(&original, class, picture, &encoded)
+                    }
                 };
             }
         };
@@ -53,7 +54,7 @@ impl Saver {
     }
 
     /// Keeps a thumbnail of a picture of this size.
-    pub fn keep(&self, original: Original, class: Class, picture: Size, encoded: Encoded) {
+    pub fn keep(&self, original: Original, class: Class, picture: Size, encoded: Shared) {
         self.send(original, What::Thumbnail(class, picture, encoded));
     }
 

@@ -3,10 +3,10 @@
 use super::*;
 use gtk4::glib::subclass::Signal;
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use crate::cache::{Cache, Class, Original, Saver};
+use super::under_way::UnderWay;
+use crate::cache::{Cache, Saver};
 use crate::catalog::Catalog;
 use crate::monitor::Monitor;
 use crate::picture_list::PictureList;
@@ -53,26 +53,20 @@ pub struct Gallery {
     pub(super) arranging: Cell<u32>,
     /// Files that are being opened.
     pub(super) opening: Cell<usize>,
-    /// What is to become of the thumbnails that are being made, by id.
-    pub(super) errands: RefCell<HashMap<u32, Answering>>,
+    /// What is being made.
+    pub(super) under_way: RefCell<UnderWay>,
     /// How many thumbnails came from the cache.
     pub(super) cached: Cell<u32>,
 }
 
 /// What the gallery works with.
 pub struct Tools {
-    pub(super) crew: Crew,
+    pub(super) decoders: Decoders,
     pub(super) files: Files,
     pub(super) index: Index,
     pub(super) cache: Cache,
     pub(super) saver: Saver,
     pub(super) measures: Rc<Measures>,
-}
-
-/// What is to become of an errand's answer.
-pub struct Answering {
-    pub(super) is_cached: bool,
-    pub(super) keep: Option<(Original, Class)>,
 }
 
 #[glib::object_subclass]
@@ -144,7 +138,7 @@ impl Default for Gallery {
             reading: Cell::default(),
             arranging: Cell::default(),
             opening: Cell::default(),
-            errands: RefCell::default(),
+            under_way: RefCell::default(),
             cached: Cell::default(),
         }
     }

@@ -1,67 +1,34 @@
 //! From names to pictures: each goes by way of an open file and a worker to a texture.
 
 use super::imp::Gallery;
+use super::under_way::{Entry, Target};
 use super::*;
-use tine_viewer::protocol::{Drawing, Failure, Request};
+use std::collections::HashSet;
+use tine::Shared;
+use tine_viewer::message::{Drawing, Failure, Request, Want};
 
-use super::imp::Answering;
 use crate::cache::{Class, Errand};
-use crate::crew::News;
 use crate::files::open_picture;
 use crate::texture::{level, texture};
 
-/// What is asked of the workers. Their requests carry it as a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Job {
-    Thumbnail(u32),
-    Whole(Key),
-}
-
-impl Job {
-    /// Set in the number of a picture as a whole.
-    const WHOLE: u64 = 1 << 32;
-    /// Where its detail begins in it: 0 for the screen's, then powers of two, then all its pixels.
-    const DETAIL: u32 = 33;
-    const FULL: u64 = 63;
-
-    fn id(self) -> u32 {
-        match self {
-            Self::Thumbnail(id) | Self::Whole((id, _)) => id,
-        }
-    }
-
-    fn number(self) -> u64 {
-        match self {
-            Self::Thumbnail(id) => id.into(),
-            Self::Whole((id, Detail::Screen)) => u64::from(id) | Self::WHOLE,
-            Self::Whole((id, Detail::Within(power))) => {
-                u64::from(id) | Self::WHOLE | u64::from(power) << Self::DETAIL
-            }
-            Self::Whole((id, Detail::Full)) => {
-                u64::from(id) | Self::WHOLE | Self::FULL << Self::DETAIL
-            }
-        }
-    }
-
-    fn from_number(number: u64) -> Self {
-        let id = number as u32;
-        match (number & Self::WHOLE, number >> Self::DETAIL) {
-            (0, _) => Self::Thumbnail(id),
-            (_, 0) => Self::Whole((id, Detail::Screen)),
-            (_, Self::FULL) => Self::Whole((id, Detail::Full)),
-            (_, power) => Self::Whole((id, Detail::Within(power as u8))),
-        }
-    }
-}
+/// Files that are being opened at a time: each may keep a thread waiting, and those that are wanted more
+/// wait behind.
+const OPENING: usize = 8;
+/// Thumbnails in view, and as many near, that are under way at a time: each has a file open.
+const LINE: usize = 64;
+/// Of those that are wanted some time: no more than keeps the workers busy, for others come first.
+const REST: usize = 16;
+/// More than a window shows. While a huge list is laid out anew, all of it can be in view for a moment, and to
+/// look at that would take longer than a frame.
+const SEEN: usize = 1024;
 
 // From names to jobs.
 impl Gallery {
-    /// Sends off as many jobs as the workers have room for.
+    /// Asks for as many pictures as may be under way.
     pub(super) fn pump(&self) {
-        let crew = &self.tools().crew;
-        while crew.room() > self.opening.get() {
-            match self.next_job() {
-                Some(job) => self.open_file(job, false),
+        while self.opening.get() < OPENING {
+            match self.next_target() {
+                Some((target, urgency)) => self.open_file(target, urgency, false),
                 None => break,
             }
         }
@@ -70,31 +37,44 @@ impl Gallery {
 
     /// What to do next: the whole picture that somebody waits for and its neighbours, then what is in
     /// view, then what is near, then the rest.
-    fn next_job(&self) -> Option<Job> {
-        if let Some(key) = self.wholes.borrow_mut().next() {
-            return Some(Job::Whole(key));
+    fn next_target(&self) -> Option<(Target, Urgency)> {
+        let whole = self.wholes.borrow_mut().next();
+        if let Some(key) = whole {
+            let urgency = self.wholes.borrow().urgency(key).unwrap_or(Urgency::Ahead);
+            return Some((Target::Whole(key), urgency));
         }
+        let under_way = self.under_way.borrow();
+        let has_room = |urgency, most| under_way.count(urgency) < most;
         let list = self.list.borrow();
         let (in_view, near) = self.view.borrow().clone();
         let ids = |places: Range<u32>| places.map_while(|place| list.id(place));
         let mut thumbnails = self.thumbnails.borrow_mut();
-        let wanted = thumbnails.next(ids(in_view), ids(near));
-        let sweeps = self.sweep.get() && !self.listing.get();
-        let id = match wanted {
-            None if sweeps => thumbnails.next_untried(|place| list.id(place)),
-            wanted => wanted,
-        };
-        id.map(Job::Thumbnail)
+        if has_room(Urgency::InView, LINE)
+            && let Some(id) = thumbnails.next(ids(in_view), [])
+        {
+            return Some((Target::Thumbnail(id), Urgency::InView));
+        }
+        if has_room(Urgency::Near, LINE)
+            && let Some(id) = thumbnails.next([], ids(near))
+        {
+            return Some((Target::Thumbnail(id), Urgency::Near));
+        }
+        if !self.sweep.get() || self.listing.get() || !has_room(Urgency::Rest, REST) {
+            return None;
+        }
+        let id = thumbnails.next_untried(|place| list.id(place))?;
+        Some((Target::Thumbnail(id), Urgency::Rest))
     }
 
     /// With `anew` a thumbnail is made of the picture, whatever the cache has.
-    fn open_file(&self, job: Job, anew: bool) {
+    fn open_file(&self, target: Target, urgency: Urgency, anew: bool) {
         self.opening.set(self.opening.get() + 1);
-        let path = self.catalog.borrow().path(job.id());
+        let number = self.under_way.borrow_mut().begin(target, urgency);
+        let path = self.catalog.borrow().path(target.id());
         let cache = self.tools().cache.clone();
-        let class = match job {
-            Job::Thumbnail(_) => Class::covering(self.sizes.get().side),
-            Job::Whole(_) => None,
+        let class = match target {
+            Target::Thumbnail(_) => Class::covering(self.sizes.get().side),
+            Target::Whole(_) => None,
         };
         let reply = self.reply();
         self.tools().files.run(move || {
@@ -103,99 +83,147 @@ impl Gallery {
                 None => Ok(Errand::plain(file)),
             });
             // Nobody is left who wants it: as good.
-            let _gone = reply(Box::new(move |gallery| gallery.opened(job, errand)));
+            let _gone = reply(Box::new(move |gallery| gallery.opened(target, number, errand)));
         });
+    }
+
+    /// The view is another one: what is in it comes first, and what is not is called off, or comes last
+    /// if it is to be made in the end. A thumbnail that a worker has begun will soon be there, and is kept.
+    pub(super) fn weigh(&self) {
+        let list = self.list.borrow();
+        let (in_view, near) = self.view.borrow().clone();
+        let ids = |places: Range<u32>| -> HashSet<u32> {
+            places.map_while(|place| list.id(place)).take(SEEN).collect()
+        };
+        let (in_view, near) = (ids(in_view), ids(near));
+        let mut rest = if self.sweep.get() { REST } else { 0 };
+        let wholes = self.wholes.borrow();
+        let weigh = |target, entry: &Entry| match target {
+            Target::Whole(key) => wholes.urgency(key),
+            Target::Thumbnail(id) if in_view.contains(&id) => Some(Urgency::InView),
+            Target::Thumbnail(id) if near.contains(&id) => Some(Urgency::Near),
+            Target::Thumbnail(_) if entry.is_begun() => Some(Urgency::Rest),
+            Target::Thumbnail(_) => {
+                let is_kept = rest > 0;
+                rest -= usize::from(is_kept);
+                is_kept.then_some(Urgency::Rest)
+            }
+        };
+        let (changed, unwanted) = self.under_way.borrow_mut().weigh(weigh);
+        drop(wholes);
+        self.tools().decoders.reorder(changed);
+        unwanted.into_iter().for_each(|target| self.call_off(target));
+    }
+
+    /// Stops the making of something. It may be asked for again.
+    pub(super) fn call_off(&self, target: Target) {
+        if !self.under_way.borrow_mut().call_off(target) {
+            return;
+        }
+        match target {
+            Target::Thumbnail(id) => self.thumbnails.borrow_mut().hand_back(id),
+            Target::Whole(key) => self.wholes.borrow_mut().hand_back(key),
+        }
+    }
+
+    /// Stops the making of all that these are about: it would be out of date.
+    pub(super) fn call_off_where(&self, is_meant: impl Fn(Target) -> bool) {
+        let targets = self.under_way.borrow().targets();
+        targets.into_iter().filter(|target| is_meant(*target)).for_each(|t| self.call_off(t));
     }
 }
 
 // From jobs to pictures.
 impl Gallery {
-    fn opened(&self, job: Job, errand: Result<Errand, String>) {
+    fn opened(&self, target: Target, number: u64, errand: Result<Errand, String>) {
         self.opening.set(self.opening.get() - 1);
-        match (errand, self.want(job)) {
-            (Ok(errand), Some(want)) => {
-                let Errand { file, is_cached, keep } = errand;
-                let thumbnail = keep.as_ref().map_or(0, |(_, class)| class.side());
-                if let Job::Thumbnail(id) = job {
-                    self.errands.borrow_mut().insert(id, Answering { is_cached, keep });
+        match errand {
+            Ok(errand) => {
+                if let Some(entry) = self.under_way.borrow_mut().get(target, number) {
+                    self.submit(target, entry, errand);
                 }
-                self.tools().crew.submit(Request { job: job.number(), want, thumbnail }, file);
             }
-            (Err(reason), _) => self.answered(job, Err(Failure::passing(reason))),
-            (Ok(_), None) => self.hand_back(job),
+            Err(reason) => self.answered(target, number, Err(Failure::passing(reason))),
         }
         self.pump();
     }
 
-    /// The size to ask for; `None` if the picture is not wanted any more.
-    fn want(&self, job: Job) -> Option<Size> {
+    /// Puts it in the workers' line.
+    fn submit(&self, target: Target, entry: &mut Entry, errand: Errand) {
+        let Errand { file, is_cached, keep } = errand;
+        let thumbnail = keep.as_ref().map_or(0, |(_, class)| class.side());
+        (entry.is_cached, entry.keep) = (is_cached, keep);
+        let want = Want { size: self.size(target), thumbnail };
+        let (gallery, number) = (self.obj().downgrade(), entry.number);
+        let done = move |pid: Option<u32>, result| {
+            if let Some(gallery) = gallery.upgrade() {
+                gallery.imp().worker_answered(pid);
+                gallery.imp().answered(target, number, result);
+                gallery.imp().pump();
+            }
+        };
+        let request = Request { file: file.into(), want };
+        entry.job = Some(self.tools().decoders.submit(request, entry.urgency, done));
+    }
+
+    /// What it is to fit into.
+    fn size(&self, target: Target) -> Size {
         let Sizes { side, screen } = self.sizes.get();
-        match job {
-            Job::Thumbnail(_) => Some(Size::new(side, side)),
-            Job::Whole(key) => self.wholes.borrow().is_of_use(key).then_some(match key.1 {
-                Detail::Screen => screen,
-                Detail::Within(power) => Size::new(1 << power, 1 << power),
-                Detail::Full => Size::UNBOUNDED,
-            }),
+        match target {
+            Target::Thumbnail(_) => Size::new(side, side),
+            Target::Whole((_, Detail::Screen)) => screen,
+            Target::Whole((_, Detail::Within(power))) => Size::new(1 << power, 1 << power),
+            Target::Whole((_, Detail::Full)) => Size::UNBOUNDED,
         }
     }
 
-    pub(super) fn take(&self, news: News) {
-        match news {
-            News::Answered(number, pid, result) => {
-                if let Some(pid) = pid {
-                    self.tools().measures.worker_answered(pid);
-                }
-                self.answered(Job::from_number(number), result);
-            }
-            News::HandedBack(number) => self.hand_back(Job::from_number(number)),
-        }
-        self.pump();
+    fn worker_answered(&self, pid: Option<u32>) {
+        // It is known from now on, whatever becomes of the workers.
+        let _known = self.tools().decoders.posture();
+        pid.into_iter().for_each(|pid| self.tools().measures.worker_answered(pid));
     }
 
-    fn hand_back(&self, job: Job) {
-        match job {
-            Job::Thumbnail(id) => {
-                self.errands.borrow_mut().remove(&id);
-                self.thumbnails.borrow_mut().hand_back(id);
-            }
-            Job::Whole(key) => self.wholes.borrow_mut().hand_back(key),
-        }
-    }
-
-    fn answered(&self, job: Job, result: Result<Drawing, Failure>) {
-        match job {
-            Job::Thumbnail(id) => self.thumbnail_answered(id, result),
-            Job::Whole(key) => {
+    fn answered(&self, target: Target, number: u64, result: Result<Drawing<Shared>, Failure>) {
+        let Some(entry) = self.under_way.borrow_mut().end(target, number) else { return };
+        match target {
+            Target::Thumbnail(id) => self.thumbnail_answered(id, entry, result),
+            Target::Whole(key) => {
                 let whole = result.map_err(|failure| failure.reason).and_then(|drawing| {
                     let (original, animated) = (drawing.original, drawing.animated);
-                    Ok(Whole { level: level(drawing)?, original, animated })
+                    let level = level(drawing.pixels, drawing.layout)?;
+                    Ok(Whole { level, original, animated })
                 });
                 self.whole(key, whole);
             }
         }
     }
 
-    fn thumbnail_answered(&self, id: u32, mut result: Result<Drawing, Failure>) {
+    fn thumbnail_answered(
+        &self,
+        id: u32,
+        entry: Entry,
+        mut result: Result<Drawing<Shared>, Failure>,
+    ) {
         let saver = &self.tools().saver;
-        let errand = self.errands.borrow_mut().remove(&id);
-        match (&mut result, errand.map(|errand| (errand.is_cached, errand.keep))) {
+        match (&mut result, entry.is_cached, entry.keep) {
             // The cache's fault.
-            (Err(_), Some((true, _))) => return self.open_file(Job::Thumbnail(id), true),
-            (Ok(_), Some((true, _))) => self.cached.set(self.cached.get() + 1),
-            (Ok(drawing), Some((false, Some((original, class))))) => {
+            (Err(_), true, _) => {
+                return self.open_file(Target::Thumbnail(id), entry.urgency, true);
+            }
+            (Ok(_), true, _) => self.cached.set(self.cached.get() + 1),
+            (Ok(drawing), false, Some((original, class))) => {
                 if let Some(encoded) = drawing.thumbnail.take() {
                     saver.keep(original, class, drawing.original, encoded);
                 }
             }
-            (Err(failure), Some((false, Some((original, _))))) if failure.lasting => {
+            (Err(failure), false, Some((original, _))) if failure.lasting => {
                 saver.keep_failure(original, &failure.reason);
             }
             _ => {}
         }
         let made = result.map_err(|failure| failure.reason).and_then(|drawing| {
             let octets = drawing.layout.len() as usize;
-            Ok((texture(drawing)?, octets))
+            Ok((texture(drawing.pixels, drawing.layout)?, octets))
         });
         self.thumbnail(id, made);
     }
@@ -235,21 +263,6 @@ impl Gallery {
         }
         if self.idle.replace(!busy) == busy {
             self.obj().notify_idle();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jobs_are_numbers_and_back() {
-        for id in [0, u32::MAX] {
-            let keys = [(id, Detail::Screen), (id, Detail::Within(12)), (id, Detail::Full)];
-            for job in [Job::Thumbnail(id)].into_iter().chain(keys.map(Job::Whole)) {
-                assert_eq!(Job::from_number(job.number()), job);
-            }
         }
     }
 }

@@ -112,6 +112,7 @@ impl Gallery {
 
     /// Files are gone, or back.
     pub(super) fn set_gone(&self, ids: &IdSet, are_gone: bool) {
+        self.call_off_where(|target| ids.contains(target.id()));
         for id in ids.iter() {
             let is_folder = self.catalog.borrow().kind(id) == Kind::Folder;
             let mut gone = self.gone.borrow_mut();
@@ -181,6 +182,7 @@ impl Gallery {
 
     fn changed(&self, id: u32) {
         if self.catalog.borrow().kind(id) == Kind::Picture {
+            self.call_off_where(|target| target.id() == id);
             self.thumbnails.borrow_mut().forget(id);
             self.wholes.borrow_mut().forget(id);
             self.obj().emit_by_name::<()>("changed", &[&id]);

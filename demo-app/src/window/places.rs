@@ -3,7 +3,7 @@
 use super::*;
 use gtk4::gdk;
 use std::path::{Path, PathBuf};
-use tine_viewer::protocol::Size;
+use tine_viewer::layout::Size;
 
 use crate::gallery::Sizes;
 use crate::listing::{Source, split};

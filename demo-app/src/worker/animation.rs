@@ -20,7 +20,7 @@ use super::decode::{MEMORY_LIMIT, check_size, explain};
 use super::format::Format;
 use super::watched::{Ended, Watched};
 use super::{DecodeError, Pixels, scale};
-use crate::protocol::Size;
+use crate::layout::Size;
 
 /// Frames that say they are shown for less get [`USUAL`]: so all browsers do, and files rely on it.
 const BRIEFEST: u32 = 11;

@@ -15,9 +15,10 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 use super::format::Format;
+use super::positioned::Positioned;
 use super::watched::{Ended, Watched};
 use super::{DecodeError, Pixels, colour, jpeg, jxl, scale, svg, webp};
-use crate::protocol::Size;
+use crate::layout::Size;
 
 /// The largest picture, in pixels, that a worker takes on: 16,384 squared, more than the cameras
 /// of 200 million pixels give.
@@ -50,8 +51,8 @@ pub(super) struct Decoded {
     pub(super) profile: Option<Vec<u8>>,
 }
 
-/// Decodes the picture in `file`, from its current position, to fit into `want` without being
-/// enlarged.
+/// Decodes the picture in `file`, from its start, to fit into `want` without being enlarged. The file's
+/// offset stays where it is.
 ///
 /// Of several pictures in a file (an animation, an icon) it is the first, or the format's best.
 ///
@@ -65,7 +66,7 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
     if !file.metadata()?.is_file() {
         return Err(DecodeError::NotAFile);
     }
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let mut reader = BufReader::with_capacity(1 << 16, Positioned::new(file));
     let head = reader.fill_buf()?;
     if head.is_empty() {
         return Err(DecodeError::Empty);

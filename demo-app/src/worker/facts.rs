@@ -13,7 +13,7 @@ use tine::rpc;
 use super::DecodeError;
 use super::decode::decode;
 use super::format::Format;
-use crate::protocol::Size;
+use crate::layout::Size;
 
 /// The longest value that is told, in characters.
 const LONGEST: usize = 200;

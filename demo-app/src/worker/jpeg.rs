@@ -16,7 +16,7 @@ use super::DecodeError;
 use super::decode::{Decoded, check_size, is_sideways};
 use super::scans::{Details, Scans};
 use super::watched::{Ended, Watched};
-use crate::protocol::Size;
+use crate::layout::Size;
 
 const FORMAT: &str = "JPEG";
 const EXIF: Marker = Marker::APP(1);

@@ -1,18 +1,20 @@
-//! Flow 2, the worker's side: one worker decodes many pictures, one after the other, for the app at
-//! the other end of its socket.
+//! Flow 2, the worker's side: one worker decodes many pictures, one after the other, for the pool in the
+//! app.
 //!
 //! Nothing here knows the toolkit, keeps state between two pictures, or trusts a file. What a file
-//! does to its decoder stays in this process: if the process dies of it, the app marks the one tile.
+//! does to its decoder stays in this process: if the process dies of it, the pool tries it once more, and
+//! then the app marks the one tile.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tine::rpc::{self, Caller, Fd};
 use tine::{Rung, Sandbox};
 
-use crate::protocol::{self, Answer, Failure, Outcome, Request, Size};
+use crate::layout::Size;
+use crate::message::{Answer, Drawing, Failure, Request, Want};
 
 mod animation;
 mod colour;
@@ -23,6 +25,7 @@ mod format;
 mod jpeg;
 mod jxl;
 mod pixels;
+mod positioned;
 mod scale;
 mod scans;
 mod svg;
@@ -47,58 +50,56 @@ pub fn sandbox() -> Sandbox {
 }
 
 tine::entry!(
-    /// Serves the app's requests for pictures until the app closes the socket; see [`serve`].
+    /// Serves [`Request`]s for pictures with [`Answer`]s, until the app makes no more.
     pub DECODE = decode_worker
 );
 
-fn decode_worker(worker: tine::Worker) -> io::Result<()> {
-    serve(worker.socket())
+fn decode_worker(worker: tine::Worker) -> tine::Result<()> {
+    rpc::serve(worker, |request: Request, caller| Ok::<_, Infallible>(answer(request, caller)))
 }
 
-/// Answers requests from `socket`, a blocking one, in their order, until it ends.
+/// Decodes one picture, and draws it into memory. Nobody is waited for, nothing is kept.
 ///
 /// # Errors
 ///
-/// - The app sent what is no request, or one without its descriptor.
-/// - The app is gone while an answer is on its way.
-pub fn serve(socket: &UnixStream) -> io::Result<()> {
-    while let Some((request, file)) = protocol::receive_request(socket)? {
-        let (outcome, memories) = match work(&request, File::from(file)) {
-            Ok((outcome, memories)) => (outcome, memories),
-            Err(failure) => (Outcome::Failed(failure), Vec::new()),
-        };
-        let memories: Vec<_> = memories.iter().map(AsFd::as_fd).collect();
-        protocol::send_answer(socket, &Answer { job: request.job, outcome }, &memories)?;
+/// Why there is no picture.
+pub fn answer(request: Request, caller: &mut Caller<'_>) -> Answer<Fd> {
+    let Want { size, thumbnail } = request.want;
+    let square = Size::new(thumbnail, thumbnail);
+    let file = request.file.into_owned().map_err(|error| Failure::passing(error.to_string()))?;
+    // Many decoders panic over a hostile file. Nothing of theirs is used again.
+    let decode = || decode(File::from(file), size.at_least(square));
+    let decoded = catch_unwind(AssertUnwindSafe(decode))
+        .map_err(|_| Failure::lasting("damaged in a way that its decoder did not expect"))?;
+    let Picture { mut pixels, original, orientation, animated } = decoded.map_err(explain)?;
+    if caller.is_cancelled() {
+        return Err(Failure::passing("not wanted any more"));
     }
-    Ok(())
+    // One that fits is its own thumbnail.
+    let thumbnail = match thumbnail > 0 && !original.fits_into(square) {
+        true => Some(thumbnail::encode(pixels.clone().reduced(square)).map_err(no_memory)?),
+        false => None,
+    };
+    pixels = pixels.reduced(size);
+    Ok(Drawing {
+        layout: pixels.layout(),
+        pixels: sealed(&pixels.bytes)?,
+        original,
+        orientation,
+        animated,
+        thumbnail: thumbnail.as_deref().map(sealed).transpose()?,
+    })
 }
 
-/// What became of one request, with the memories of the picture and of its thumbnail.
-fn work(request: &Request, file: File) -> Result<(Outcome, Vec<OwnedFd>), Failure> {
-    let square = Size::new(request.thumbnail, request.thumbnail);
-    let want = request.want.at_least(square);
-    // Many decoders panic over a hostile file. Nothing of theirs is used again.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode(file, want))).map_err(|_| Failure {
-        reason: "damaged in a way that its decoder did not expect".into(),
-        lasting: true,
-    })?;
-    let picture = decoded.map_err(|error| Failure {
-        reason: error.to_string(),
-        lasting: !matches!(error, DecodeError::Io(_)),
-    })?;
-    let Picture { mut pixels, original, orientation, animated } = picture;
-    let mut memories = Vec::new();
-    let mut thumbnail = 0;
-    // One that fits is its own thumbnail.
-    if request.thumbnail > 0 && !original.fits_into(square) {
-        let file = thumbnail::encode(pixels.clone().reduced(square)).map_err(no_memory)?;
-        thumbnail = file.len() as u32;
-        memories.push(pixels::seal(&file).map_err(no_memory)?);
+fn sealed(octets: &[u8]) -> Result<Fd, Failure> {
+    pixels::seal(octets).map(Fd::from).map_err(no_memory)
+}
+
+fn explain(error: DecodeError) -> Failure {
+    match error {
+        DecodeError::Io(_) => Failure::passing(error.to_string()),
+        error => Failure::lasting(error.to_string()),
     }
-    pixels = pixels.reduced(request.want);
-    memories.insert(0, pixels::seal(&pixels.bytes).map_err(no_memory)?);
-    let layout = pixels.layout();
-    Ok((Outcome::Drawn { layout, original, orientation, thumbnail, animated }, memories))
 }
 
 fn no_memory(error: io::Error) -> Failure {

@@ -8,7 +8,7 @@ use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
 use super::scale;
-use crate::protocol::{Layout, PixelFormat, Size};
+use crate::layout::{Layout, PixelFormat, Size};
 
 /// A picture's pixels, row after row from the top, without gaps.
 #[derive(Clone, Debug, PartialEq, Eq)]

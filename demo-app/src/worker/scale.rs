@@ -8,7 +8,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, RgbImage, RgbaImage};
 
-use crate::protocol::Size;
+use crate::layout::Size;
 
 /// Below this factor blocks are not averaged first: the filter needs pixels to work on.
 const OVERSAMPLING: u32 = 2;

@@ -13,7 +13,7 @@ use resvg::usvg::{ImageHrefResolver, Options, Tree};
 
 use super::DecodeError;
 use super::decode::{Decoded, check_size};
-use crate::protocol::Size;
+use crate::layout::Size;
 
 const FORMAT: &str = "SVG";
 /// The longest text, in octets.

@@ -43,7 +43,7 @@ fn write(image: &image::RgbaImage) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{PixelFormat, Size};
+    use crate::layout::{PixelFormat, Size};
 
     #[test]
     fn colours_are_as_before_they_were_premultiplied() {

@@ -9,7 +9,7 @@ use image::{DynamicImage, RgbImage, RgbaImage};
 use webpx::{Decoder, DecoderConfig, Limits};
 
 use super::scale;
-use crate::protocol::Size;
+use crate::layout::Size;
 
 /// The picture in `file`, which is of this size, reduced if it is much larger than `wanted`. `None` if it
 /// moves or is damaged: the other decoder knows what to say about it.

@@ -1,33 +1,9 @@
-//! Between the two flows: what the app and a decoding worker say to each other over the worker's
-//! socket.
-//!
-//! The app sends a [`Request`] with one read-only descriptor, the worker an [`Answer`], in the order
-//! of the requests, and with one sealed memory file if there is a picture, with another if there is a
-//! thumbnail for the cache as well. Both are records of fixed size, little-endian, so that a hostile
-//! worker has no length to lie about.
-//!
-//! | record | octets | fields |
-//! |---|---|---|
-//! | request | 20 | job u64, width u32, height u32, thumbnail's side u32 |
-//! | answer | 256 | job u64, status u32, then one of these |
-//! | drawn | 40 | width u32, height u32, stride u32, format u32, original width u32, original height u32, orientation u32, thumbnail's octets u32, animated u32 |
-//! | failed | 244 | lasting u32, text length u32, text |
-//!
-//! This file has the words and their octets; [`Caller`] and [`receive_request`] move them.
+//! Between the two flows: how a picture lies in memory.
 
-mod caller;
-mod codec;
-mod drawing;
-mod error;
-mod socket;
-
-pub use caller::{Caller, Reply};
-pub use drawing::{Drawing, Encoded};
-pub use error::ProtocolError;
-pub use socket::{receive_request, send_answer};
+use serde::{Deserialize, Serialize};
 
 /// Width and height in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Size {
     /// Pixels in a row.
     pub width: u32,
@@ -84,7 +60,7 @@ impl Size {
 }
 
 /// What the octets of a pixel are. Both formats become textures without conversion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PixelFormat {
     /// Red, green, blue.
     Rgb8,
@@ -103,7 +79,7 @@ impl PixelFormat {
 }
 
 /// How pixels lie in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// In pixels.
     pub size: Size,
@@ -122,63 +98,6 @@ impl Layout {
     /// Whether there is not a single octet.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-/// Asks for one picture. The descriptor of its file goes with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// The app's name for it; the answer bears the same.
-    pub job: u64,
-    /// The picture is reduced to fit into this, right side up, and never enlarged.
-    pub want: Size,
-    /// The side of the square for which a thumbnail is to be encoded too, if the picture is larger than
-    /// that; 0 for none.
-    pub thumbnail: u32,
-}
-
-/// What became of a [`Request`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The request's.
-    pub job: u64,
-    /// A picture, or the reason why there is none.
-    pub outcome: Outcome,
-}
-
-/// A picture, or the reason why there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The picture lies in the memory that goes with the answer.
-    Drawn {
-        /// How it lies there.
-        layout: Layout,
-        /// The picture's own size, right side up.
-        original: Size,
-        /// The EXIF orientation that was applied, 1 (none) to 8.
-        orientation: u8,
-        /// Octets of the thumbnail, a PNG file in a memory of its own; 0 if there is none.
-        thumbnail: u32,
-        /// It is the first of several frames.
-        animated: bool,
-    },
-    /// There is no picture.
-    Failed(Failure),
-}
-
-/// Why there is no picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// One sentence for people; cut to what a record holds.
-    pub reason: String,
-    /// It lies in the file's content: the same will come of it until that changes.
-    pub lasting: bool,
-}
-
-impl Failure {
-    /// One that may not come again: of a worker, of the system.
-    pub fn passing(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), lasting: false }
     }
 }
 
