@@ -3,10 +3,8 @@
 //! A case of ours is this very program, started again with `--run`; a peer is a C source that is
 //! compiled first, or a script. Each prints a line for each metric: its name and value.
 
-mod peers;
 mod rounds;
 
-pub use peers::*;
 pub use rounds::*;
 
 /// The arguments after `--run`, if this is a case.

@@ -1,6 +1,6 @@
 //! The peers: where their sources lie; those in C are compiled, or what is missing on this machine is said.
 
-use super::rounds::{Program, output};
+use crate::loops::{Program, output};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -1,6 +1,7 @@
 //! The peers that are Perl scripts, and what is missing on this machine for them.
 
-use crate::loops::{Program, output, source};
+use crate::loops::{Program, output};
+use crate::peers::source;
 use std::process::Command;
 
 /// One of our Perl scripts, with AnyEvent on a backend, if `modules` are installed.

@@ -9,6 +9,8 @@
 
 #[path = "../loops/mod.rs"]
 mod loops;
+#[path = "../loops/peers.rs"]
+mod peers;
 
 mod ours;
 mod procspawn;
@@ -18,7 +20,8 @@ use std::time::{Duration, Instant};
 
 use tine_tests::figures::RATE;
 
-use loops::{Bound, Case, Medians, Plan, Program, compile, ours as this, output, source};
+use loops::{Bound, Case, Medians, Plan, Program, ours as this, output};
+use peers::{compile, source};
 
 /// Jobs of a burst, and jobs in line when an urgent one comes.
 const JOBS: usize = 10_000;

@@ -10,6 +10,8 @@
 
 #[path = "../loops/mod.rs"]
 mod loops;
+#[path = "../loops/peers.rs"]
+mod peers;
 
 mod copy;
 mod placed;
@@ -22,7 +24,8 @@ use std::time::{Duration, Instant};
 
 use tine_tests::figures::RATE;
 
-use loops::{Bound, Case, Plan, Program, compile, ours, output, source};
+use loops::{Bound, Case, Plan, Program, ours, output};
+use peers::{compile, source};
 
 /// How long round trips are measured.
 const WINDOW: Duration = Duration::from_millis(300);

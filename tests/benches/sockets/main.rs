@@ -9,6 +9,8 @@ mod hosts;
 mod limit;
 #[path = "../loops/mod.rs"]
 mod loops;
+#[path = "../loops/peers.rs"]
+mod peers;
 #[path = "../loops/perl.rs"]
 mod perl;
 
@@ -18,8 +20,9 @@ mod tine_loops;
 
 use hosts::{display, on_display};
 use limit::raise_descriptor_limit;
-use loops::{Bound, Case, Plan, compile, ours};
+use loops::{Bound, Case, Plan, ours};
 use pairs::Load;
+use peers::compile;
 use perl::script;
 use tine_tests::servers::Server;
 

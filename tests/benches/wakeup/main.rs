@@ -9,12 +9,15 @@
 mod hosts;
 #[path = "../loops/mod.rs"]
 mod loops;
+#[path = "../loops/peers.rs"]
+mod peers;
 
 mod post;
 mod worker;
 
 use hosts::{display, on_display};
-use loops::{Bound, Case, Plan, compile, ours};
+use loops::{Bound, Case, Plan, ours};
+use peers::compile;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;

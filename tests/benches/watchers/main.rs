@@ -12,6 +12,8 @@ mod hosts;
 mod limit;
 #[path = "../loops/mod.rs"]
 mod loops;
+#[path = "../loops/peers.rs"]
+mod peers;
 #[path = "../loops/perl.rs"]
 mod perl;
 
@@ -21,7 +23,8 @@ mod native;
 use counted::Counted;
 use hosts::{display, on_display};
 use limit::raise_descriptor_limit;
-use loops::{Bound, Case, Plan, compile, ours};
+use loops::{Bound, Case, Plan, ours};
+use peers::compile;
 use perl::script;
 use std::rc::Rc;
 use std::time::Duration;
