@@ -291,7 +291,9 @@ impl Template {
     }
 
     fn disconnect(&mut self, number: u64) {
-        self.links.remove(&number);
+        if let Some(link) = self.links.remove(&number) {
+            ends::forget(&self.epoll, link.as_fd());
+        }
         // Nobody has that handle any more: the links made through it close when their last process has ended.
         let came_over = self.links.iter().filter(|(_, link)| link.came_over(number));
         for link in came_over.map(|(number, _)| *number).collect::<Vec<_>>() {

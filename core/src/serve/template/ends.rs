@@ -1,5 +1,7 @@
 //! Flow 2: what a template hears of its children: standard error, requests taken, ends.
 
+use std::os::fd::{AsFd, OwnedFd};
+
 use rustix::event::epoll;
 
 use super::super::child::Child;
@@ -11,16 +13,27 @@ use crate::sys::{self, Reaped};
 /// Packets of standard error that are read before other work gets its turn.
 const PACKETS: usize = 16;
 
+/// Listens no more.
+///
+/// To close the descriptor is not enough: a process that was forked and has not run yet has a copy, and the kernel
+/// would go on reporting it, again and again (epoll(7), Questions and answers, 6), while that process waits for the
+/// processor.
+pub(super) fn forget(epoll: &OwnedFd, fd: impl AsFd) {
+    // What is not listened to any more need not be forgotten.
+    let _ = epoll::delete(epoll, fd);
+}
+
 impl Template {
     pub(super) fn stderr_ready(&mut self, pid: i32) {
         if let Some(child) = self.children.get_mut(pid) {
             if child.stderr.read(PACKETS, &mut self.packet) == Read::End {
-                // It has closed its standard error and lives on: stop listening.
-                let _ = epoll::delete(&self.epoll, child.stderr.pipe());
+                // It has closed its standard error and lives on.
+                forget(&self.epoll, child.stderr.pipe());
             }
         } else if let Some(stray) = self.strays.get_mut(&pid)
             && stray.read(PACKETS, &mut self.packet) == Read::End
         {
+            forget(&self.epoll, stray.pipe());
             self.strays.remove(&pid);
         }
     }
@@ -74,7 +87,9 @@ impl Template {
         // All that the child itself wrote lies in the pipe by now.
         let end = child.stderr.read_last(&mut self.packet);
         self.tell(child.link, child.id, &child.ended(reaped, unexecuted), None);
-        if end != Read::End {
+        if end == Read::End {
+            forget(&self.epoll, child.stderr.pipe());
+        } else {
             self.strays.insert(reaped.pid.as_raw_nonzero().get(), child.stderr);
         }
     }
