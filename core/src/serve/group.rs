@@ -8,15 +8,16 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::process::{Pid, getpgid, getppid, setpgid};
+use rustix::process::{Pid, setpgid};
+
+use crate::sys;
 
 /// The app's group; 0 is none.
 static APPS: AtomicI32 = AtomicI32::new(0);
 
-/// Leaves the app's group for one that this process, a template, makes.
+/// Leaves the app's group, which this process has begun in, for one that this process, a template, makes.
 pub(super) fn leave() {
-    let apps = getppid().and_then(|app| getpgid(Some(app)).ok());
-    come_from(apps.map_or(0, |group| group.as_raw_nonzero().get()));
+    come_from(sys::group());
     // Refused to the leader of a session alone, which is the leader of its group already.
     let _ = setpgid(None, None);
 }

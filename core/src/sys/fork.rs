@@ -84,6 +84,13 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::new(time.tv_sec.max(0) as u64, time.tv_usec.max(0) as u32 * 1000)
 }
 
+/// Gives this process's group; 0 for one from outside of its PID namespace (pid_namespaces(7)), which `rustix`
+/// takes for impossible.
+pub(crate) fn group() -> i32 {
+    // SAFETY: getpgrp has no precondition.
+    unsafe { libc::getpgrp() }
+}
+
 /// Leaves without destructors, exit handlers or stdio buffers of the program.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit has no precondition.
