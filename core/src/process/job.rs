@@ -15,7 +15,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::panic::Location;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -56,6 +56,9 @@ pub(super) struct Job {
     recipe: RefCell<Option<Asking>>,
     stage: Cell<Stage>,
     pid: Cell<Option<u32>>,
+    /// The link over which it was asked for, and its id there.
+    asked: RefCell<(Weak<Link>, u64)>,
+    /// None also when descriptors had run out, here or in the template.
     pidfd: RefCell<Option<Rc<OwnedFd>>>,
     /// The app's end of the process's socket, until `run`'s callback has it.
     socket: RefCell<Option<Rc<OwnedFd>>>,
@@ -73,7 +76,7 @@ pub(super) struct Job {
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
     posture: OnceCell<Posture>,
-    /// The last signal that was asked for: sent when there is a process, and to one that replaces it.
+    /// The last signal that was asked for, or the one that ends it: sent when there is a process, and to one that replaces it.
     signal: Cell<Option<Signal>>,
 }
 
@@ -100,6 +103,7 @@ impl Job {
             recipe: RefCell::new(Some(Asking { template, recipe, state: None })),
             stage: Cell::new(Stage::Waiting),
             pid: Cell::new(None),
+            asked: RefCell::default(),
             pidfd: RefCell::default(),
             socket: RefCell::default(),
             orders: RefCell::default(),
@@ -159,6 +163,11 @@ impl Job {
         self.stage.set(Stage::Asked);
         self.span.in_scope(|| note!(DEBUG "asked for a process", entry = self.entry));
         Ok((Waiting { octets: written as u32, plain, executes: self.executes }, fresh))
+    }
+
+    /// Over which link it is asked for, and by which id.
+    pub fn asked(&self, link: Weak<Link>, id: u64) {
+        self.asked.replace((link, id));
     }
 
     /// Goes back to where it was held back.

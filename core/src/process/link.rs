@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal};
 
 use super::Exit;
 use super::job::Job;
@@ -141,6 +141,14 @@ impl Link {
         Ok(())
     }
 
+    /// Has the template send a signal to a process of its own.
+    pub fn signal(self: &Rc<Self>, id: u64, pid: u32, signal: Signal) -> Result<()> {
+        let message = Message::Signal { pid, signal: signal.as_raw() };
+        self.outbox.borrow_mut().send(&*self.socket, &message, id, None)?;
+        self.flush();
+        Ok(())
+    }
+
     /// Asks for a process, now or when the template has answered others.
     pub fn ask(self: &Rc<Self>, job: &Rc<Job>) -> Result<()> {
         job.state(|| self.look())?;
@@ -227,12 +235,13 @@ impl Link {
         template.is_some_and(|template| since.elapsed() >= 2 * template.core().deadline())
     }
 
-    fn request(&self, job: &Rc<Job>) -> Result<()> {
+    fn request(self: &Rc<Self>, job: &Rc<Job>) -> Result<()> {
         let (near, far) = socket::process_pair()
             .map_err(|error| Error::system("make a process's socket", error))?;
         self.tell_state(&job.state(|| self.look())?)?;
         let (waiting, fresh) = job.ask(near)?;
         let id = self.next_id.replace(self.next_id.get() + 1);
+        job.asked(Rc::downgrade(self), id);
         self.jobs.borrow_mut().insert(id, Rc::clone(job));
         let message = if fresh { Message::Exec } else { Message::Fork(waiting) };
         self.outbox.borrow_mut().send(&*self.socket, &message, id, Some(far))

@@ -43,7 +43,6 @@ impl Running {
     ///
     /// # Errors
     /// [`ErrorKind::NoProcess`](crate::ErrorKind::NoProcess) when it has ended or could not come to be;
-    /// [`ErrorKind::System`](crate::ErrorKind::System) when descriptors had run out as it came to be;
     /// [`ErrorKind::Misuse`](crate::ErrorKind::Misuse) for a number that is no signal;
     /// [`ErrorKind::WrongProcess`](crate::ErrorKind::WrongProcess) when the handle came through a fork.
     pub fn kill(&self, signal: i32) -> Result<()> {

@@ -271,6 +271,10 @@ impl Template {
                 true
             }
             (Message::Begin, None) => true,
+            (Message::Signal { pid, signal }, None) => {
+                self.signal(link, id, pid, signal);
+                true
+            }
             #[cfg(feature = "testing")]
             (Message::Inject(faults), None) => {
                 fault::set(faults);

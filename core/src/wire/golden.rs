@@ -60,6 +60,13 @@ fn golden() -> Vec<Golden> {
         #[cfg(feature = "testing")]
         (inject(), 0, 0, "01 07 0000 09000000 0000000000000000 02000000 03000000 03"),
         (
+            Message::Signal { pid: 0x0102_0304, signal: 9 },
+            5,
+            0,
+            "01 08 0000 08000000 0500000000000000 \
+             04030201 09000000",
+        ),
+        (
             Message::Started { pid: 0x0102_0304, spare: true },
             5,
             1,

@@ -15,6 +15,10 @@ pub(crate) enum Message<'a> {
     Begin,
     #[cfg(feature = "testing")]
     Inject(crate::fault::Faults),
+    Signal {
+        pid: u32,
+        signal: i32,
+    },
     Spares {
         count: u32,
     },
@@ -205,6 +209,7 @@ impl<'a> Message<'a> {
             Message::Begin => 6,
             #[cfg(feature = "testing")]
             Message::Inject(_) => 7,
+            Message::Signal { .. } => 8,
             Message::Started { .. } => 16,
             Message::Refused { .. } => 17,
             Message::Ended(_) => 18,
@@ -261,6 +266,7 @@ impl<'a> Message<'a> {
                 .u32(faults.forks)
                 .u32(faults.kills)
                 .u8(faults.stage.map_or(0, |stage| stage as u8)),
+            Message::Signal { pid, signal } => body.u32(*pid).u32(*signal as u32),
             Message::Started { pid, spare } => body.u32(*pid).u8((*spare).into()),
             Message::Replaced { pid } => body.u32(*pid),
             Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
@@ -309,6 +315,7 @@ impl<'a> Message<'a> {
             6 => Message::Begin,
             #[cfg(feature = "testing")]
             7 => Message::Inject(inject(&mut fields)?),
+            8 => Message::Signal { pid: fields.u32()?, signal: fields.u32()? as i32 },
             16 => Message::Started { pid: fields.u32()?, spare: fields.flag()? },
             17 => Message::Refused { errno: fields.u32()? as i32, what: fields.rest() },
             18 => Message::Ended(Ended::decode(&mut fields)?),

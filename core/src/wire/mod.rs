@@ -23,6 +23,7 @@
 //! | 5 | `Exec` | app → template | the process's socket | – |
 //! | 6 | `Begin` | app → template | – | – |
 //! | 7 | `Inject` | app → template | – | what is to fail; with the feature `testing` |
+//! | 8 | `Signal` | app → template | – | pid, signal |
 //! | 16 | `Started` | template → app | a pidfd | pid, whether it was a spare |
 //! | 17 | `Refused` | template → app | – | errno, what was tried |
 //! | 18 | `Ended` | template → app | – | how, see [`Ended`] |
@@ -42,6 +43,8 @@
 //! | 64 | `LastWords` | process → template | – | how its function ended, text |
 //!
 //! `Replaced` says that another process has what a spare was given and, killed, had not taken.
+//! `Signal` is for a process whose pidfd found no place in the app; the template obeys for a child of that id and
+//! link only, which it has not reaped.
 //! `Begin` is the first message to a template in an image of its own, sent before there is one.
 //! `Connect` … `Replaced` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
 //! `Arg` … `Ready` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the

@@ -22,7 +22,10 @@ impl Job {
         if self.stage.get() == Stage::Over {
             return Err(self.over());
         }
-        self.signal.set(Some(known));
+        // What ends it is not undone by what comes later.
+        if self.signal.get() != Some(Signal::KILL) {
+            self.signal.set(Some(known));
+        }
         match self.stage.get() {
             Stage::Started | Stage::Running => self.send(known),
             _ => Ok(()),
@@ -46,8 +49,17 @@ impl Job {
     }
 
     fn send(&self, signal: Signal) -> Result<()> {
-        let pidfd = self.pidfd.borrow().clone().ok_or_else(|| self.unnamed())?;
-        pidfd_send_signal(&*pidfd, signal).map_err(|_| self.over())
+        let pidfd = self.pidfd.borrow().clone();
+        if let Some(pidfd) = pidfd {
+            return pidfd_send_signal(&*pidfd, signal).map_err(|_| self.over());
+        }
+        // Descriptors had run out, here or in the template, which is its parent and surely hits no other.
+        let asked = self.asked.borrow();
+        match (asked.0.upgrade(), self.pid.get()) {
+            (Some(link), Some(pid)) => link.signal(asked.1, pid, signal),
+            // A template that is gone takes it along.
+            _ => Err(self.over()),
+        }
     }
 
     /// Tells of a process whose socket has closed whether that was its end, and not the program that it was to
@@ -60,12 +72,5 @@ impl Job {
     fn is_reaped(&self) -> bool {
         let pid = self.pid.get().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
         pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
-    }
-
-    /// Descriptors had run out, here or in the template, when its pidfd was to come.
-    fn unnamed(&self) -> Error {
-        let pid = self.pid.get().unwrap_or_default();
-        let what = format!("signal worker {pid} ({}) without its pidfd", self.entry);
-        Error::system(what, Errno::MFILE)
     }
 }

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll;
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::child::Child;
 use super::super::spare::Handed;
@@ -24,6 +25,18 @@ pub(super) fn forget(epoll: &OwnedFd, fd: impl AsFd) {
 }
 
 impl Template {
+    /// Sends a child a signal, if it is the one that the app means: one that is not reaped has its id for itself.
+    pub(super) fn signal(&self, link: u64, id: u64, pid: u32, signal: i32) {
+        let is_it = |child: &Child| child.link == link && child.id == id;
+        let raw = pid.cast_signed();
+        if self.children.get(raw).is_some_and(is_it)
+            && let (Some(pid), Some(signal)) = (Pid::from_raw(raw), Signal::from_named_raw(signal))
+        {
+            // It may have ended by itself; then its end is told soon.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     pub(super) fn stderr_ready(&mut self, pid: i32) {
         if let Some(child) = self.children.get_mut(pid) {
             if child.stderr.read(PACKETS, &mut self.packet) == Read::End {
