@@ -106,6 +106,38 @@ fn the_end_of_the_last_part_runs_the_group() {
     assert_eq!(kind(done.end()), ErrorKind::Misuse, "one end too many");
 }
 
+/// E7, and rule 2: the group's callback runs in a dispatch, so that `end` may be called with anything borrowed.
+#[test]
+fn the_group_runs_in_a_dispatch_only() {
+    let (queue, log) = (Queue::new().unwrap(), Log::default());
+    let (done, said, heard) = (queue.completion(), log.clone(), log.clone());
+    done.begin_with(move |done| {
+        said.say("group");
+        done.send(1);
+    });
+    done.on_ready(move |result| heard.say(format!("{result:?}")));
+    done.end().unwrap();
+    assert_eq!(log.take(), "");
+    assert!(readable(&queue));
+    queue.dispatch().unwrap();
+    queue.dispatch().unwrap();
+    assert_eq!(log.take(), "group Ok(1)");
+    // From a callback as well; what is begun meanwhile belongs to the next round.
+    let (done, ended) = (queue.completion(), log.clone());
+    let (of, said) = (done.clone(), log.clone());
+    done.begin_with(move |done| {
+        said.say("group");
+        done.send(2);
+    });
+    queue.post(move || {
+        of.end().unwrap();
+        of.begin();
+        ended.say("ended");
+    });
+    assert_eq!(done.recv().unwrap(), 2);
+    assert_eq!(log.take(), "ended group");
+}
+
 #[test]
 fn without_a_group_a_unit_is_sent_and_anything_else_is_missed() {
     let queue = Queue::new().unwrap();

@@ -83,8 +83,8 @@ impl<T: 'static> Completion<T> {
         self.cell.borrow_mut().open += 1;
     }
 
-    /// As [`begin`](Completion::begin); `group` runs when the last part ends. It sends what came of
-    /// them all. The latest `group` counts.
+    /// As [`begin`](Completion::begin); `group` runs in a turn after the last part has ended, and sends
+    /// what came of them all. The latest `group` counts.
     ///
     /// Begin before the first part and end after the last one was begun, and `group` runs also when
     /// there was nothing to do at all.
@@ -96,8 +96,8 @@ impl<T: 'static> Completion<T> {
         drop(former);
     }
 
-    /// Ends a part of the work. The last one runs the group's callback; without one, a
-    /// `Completion<()>` is sent its `()`.
+    /// Ends a part of the work. After the last one the group's callback runs, as all do: in a dispatch to
+    /// come, never inside this call. Without one, a `Completion<()>` is sent its `()`.
     ///
     /// # Errors
     /// [`Misuse`](ErrorKind::Misuse): there were more ends than beginnings, or the last one came and
@@ -115,7 +115,10 @@ impl<T: 'static> Completion<T> {
         let group = state.group.take();
         drop(state);
         match group {
-            Some(group) => group(self),
+            Some(group) => {
+                let done = self.clone();
+                self.post(move || group(&done));
+            }
             None if self.is_settled() || self.send_unit() => {}
             None => return misuse("a completion's last part ended with nothing to send"),
         }
