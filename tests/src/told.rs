@@ -142,7 +142,8 @@ pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = found() {
             return found;
         }
-        assert!(begun.elapsed() < DEADLINE, "waited for: {what}\n{}", processes::picture());
+        let picture = || format!("{}\n{}", tine::overview(), processes::picture());
+        assert!(begun.elapsed() < DEADLINE, "waited for: {what}\n{}", picture());
         queue.turn(Some(Duration::from_millis(1))).expect("a queue that works");
     }
 }
