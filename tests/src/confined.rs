@@ -37,6 +37,11 @@ impl Lacking {
         }
     }
 
+    /// Landlock answers EOPNOTSUPP, as where it is not enabled at boot.
+    pub fn landlock_enabled() -> Self {
+        Lacking { errno: libc::EOPNOTSUPP, ..Lacking::landlock() }
+    }
+
     /// seccomp(2) answers EPERM.
     pub fn seccomp() -> Self {
         Lacking { calls: vec![libc::SYS_seccomp], errno: libc::EPERM }

@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, memfd_create};
 use tine::Sandbox;
 use tine_tests::confined::{self, Ended, Lacking};
-use tine_tests::native;
+use tine_tests::{call, native};
 
 const MIB: usize = 1 << 20;
 const LIMIT: u64 = 64 << 20;
@@ -19,6 +19,9 @@ fn main() {
         ("memory_ends_the_process_at_its_limit", memory as fn()),
         ("memory_beyond_the_limit_is_refused_to_who_asks", memory_asked_for),
         ("memory_of_files_counts_when_it_is_mapped", memory_mapped),
+        ("memory_of_every_other_kind_ends_at_the_limit", memory_of_other_kinds),
+        ("pages_that_are_huge_count_as_others", huge_pages),
+        ("pipes_hold_little", pipes),
         ("a_file_ends_the_process_at_its_limit", file_size),
         ("memory_files_are_bounded_in_number_and_size", memory_files),
         ("descriptors_end_at_their_limit", descriptors),
@@ -71,6 +74,70 @@ fn memory_mapped() {
         native::mapped_octet(&file, 96 * MIB, 0);
     });
     assert_eq!(ended.status.code(), Some(101), "the second panics: {ended:?}");
+}
+
+fn memory_of_other_kinds() {
+    let (anonymous, shared) = (libc::MAP_ANONYMOUS, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+    let kinds = [
+        anonymous | libc::MAP_PRIVATE,
+        anonymous | libc::MAP_PRIVATE | libc::MAP_NORESERVE,
+        anonymous | libc::MAP_PRIVATE | libc::MAP_LOCKED,
+        anonymous | libc::MAP_PRIVATE | libc::MAP_GROWSDOWN,
+        shared,
+        shared | libc::MAP_LOCKED,
+        shared | libc::MAP_HUGETLB,
+    ];
+    let attempts = || {
+        let map = |len, flags| {
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            call!(libc::SYS_mmap, 0, len, access, flags, -1, 0)
+        };
+        let mapped = kinds.map(|flags| map(96 * MIB, flags));
+        let some = map(MIB, shared);
+        let grown = call!(libc::SYS_mremap, some, MIB, 96 * MIB, libc::MREMAP_MAYMOVE);
+        let end = call!(libc::SYS_brk, 0);
+        let moved = call!(libc::SYS_brk, end + 96 * MIB as i64) > end;
+        // Whether there was any: a kernel without huge pages, or a limit of what is locked, has none to give.
+        mapped.into_iter().chain([grown]).map(|got| got >= 0).chain([moved]).collect::<Vec<_>>()
+    };
+    let free = confined::run_free(|mut socket| {
+        socket.write_all(&attempts().into_iter().map(u8::from).collect::<Vec<_>>()).expect("write");
+    });
+    assert!([0, 1, 3, 4, 7, 8].iter().all(|kind| free.answer[*kind] == 1), "unconfined: {free:?}");
+    let ended = run(Sandbox::decoder().memory(LIMIT), || {
+        assert!(!attempts().contains(&true));
+    });
+    assert!(ended.status.success(), "{ended:?}");
+}
+
+fn huge_pages() {
+    /// This kernel has none to give.
+    const NONE: i32 = 7;
+    let ended = run(Sandbox::decoder().file_size(LIMIT), || {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB;
+        let Ok(file) = memfd_create("huge", flags) else { native::leave(NONE) };
+        File::from(file).set_len(LIMIT + (2 << 20)).expect("ftruncate");
+    });
+    let none = ended.status.code() == Some(NONE);
+    assert!(none || ended.status.signal() == Some(libc::SIGXFSZ), "{ended:?}");
+}
+
+fn pipes() {
+    let ended = confined::run(&Sandbox::decoder(), &Lacking::nothing(), |mut socket| {
+        let mut held = 0_u64;
+        let mut pipes = Vec::new();
+        while let Ok((reader, writer)) = std::io::pipe() {
+            let fd = writer.as_raw_fd();
+            // What a user may have without privileges, and no more.
+            let size = call!(libc::SYS_fcntl, fd, libc::F_SETPIPE_SZ, 64 << 20);
+            let size = if size < 0 { call!(libc::SYS_fcntl, fd, libc::F_GETPIPE_SZ) } else { size };
+            held += size.unsigned_abs();
+            pipes.push((reader, writer));
+        }
+        socket.write_all(&held.to_le_bytes()).expect("write");
+    });
+    let held = u64::from_le_bytes(ended.answer[..8].try_into().expect("a number"));
+    assert!((1..=16 << 20).contains(&held), "{held} octets in pipes");
 }
 
 fn file_size() {

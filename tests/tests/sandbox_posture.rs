@@ -4,8 +4,10 @@ use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::sync::mpsc;
 
-use tine::{ErrorKind, Hold, Posture, Rung, Sandbox};
+use tine::{ErrorKind, Hold, Posture, Rung, Sandbox, Template};
 use tine_tests::confined::{self, Lacking};
+use tine_tests::told::Told;
+use tine_tests::workers::RETURN;
 
 fn main() {
     for (name, test) in [
@@ -13,6 +15,8 @@ fn main() {
         ("an_unconfined_process_from_outside", unconfined),
         ("a_process_that_is_not_there", not_there),
         ("without_landlock", without_landlock),
+        ("without_landlock_enabled", without_landlock_enabled),
+        ("a_worker_on_an_old_kernel_is_refused_or_told", old_kernel),
         ("without_seccomp", without_seccomp),
         ("where_everything_is_refused_the_worker_works", everything_refused),
         ("a_minimum_names_the_rung_and_why", minimum),
@@ -87,6 +91,39 @@ fn without_landlock() {
             assert_eq!(hold, bare.hold(rung), "{posture}");
         }
     }
+}
+
+fn without_landlock_enabled() {
+    let posture = posture(&Lacking::landlock_enabled());
+    for rung in LANDLOCK {
+        assert_eq!(posture.hold(rung), Hold::Missing, "{posture}");
+        let detail = posture.detail(rung).expect("a reason");
+        assert!(detail.contains("not enabled"), "{posture}");
+    }
+}
+
+/// What the kernel lacks is told by the worker's posture, and who requires it gets no worker but an error that names
+/// the rung; the template and the app go on.
+fn old_kernel() {
+    let ended = confined::start(None, &Lacking::landlock(), |mut socket| {
+        let template = Template::early().expect("one thread");
+        let worker = |sandbox| Told::run(template.fork().sandbox(&sandbox), RETURN);
+        for rung in LANDLOCK {
+            let told = worker(Sandbox::decoder().require(rung, Hold::Partly));
+            let text = told.refusal().to_string();
+            assert!(text.contains(&rung.to_string()) && text.contains("no Landlock"), "{text}");
+            assert!(!told.exit().success());
+        }
+        let told = worker(Sandbox::decoder().require(Rung::Seccomp, Hold::Full));
+        drop(told.socket());
+        let posture = told.running().posture().expect("a posture");
+        assert_eq!(posture.hold(Rung::Files), Hold::Missing, "{posture}");
+        assert!(told.exit().success());
+        socket.write_all(b"it goes on").expect("write");
+    })
+    .end();
+    assert_eq!(ended.answer, b"it goes on", "{ended:?}");
+    assert!(ended.status.success(), "{ended:?}");
 }
 
 fn without_seccomp() {

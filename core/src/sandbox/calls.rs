@@ -130,6 +130,8 @@ pub(super) enum When {
     Has(u32),
     /// None of these bits.
     Lacks(u32),
+    /// An ioctl(2) of this type, which is its second octet.
+    OfType(u8),
     /// A whole word, for pointers.
     NotZero,
 }
@@ -172,7 +174,7 @@ pub(super) fn refused_when(sandbox: &Sandbox, own: u32) -> Vec<Refusal> {
         refusals.extend(WRITING);
     }
     if sandbox.has(Rung::Files) {
-        refusals.extend(INODE_FLAGS);
+        refusals.extend(INODES);
     }
     if sandbox.has(Rung::Undumpable) {
         refusals.push((SYS_prctl, 0, When::Is(PR_SET_DUMPABLE as u32)));
@@ -199,11 +201,16 @@ const SIOCSPGRP: u32 = 0x8902;
 /// F_SETSIG and F_SETOWN_EX of asm-generic/fcntl.h, which it has for some C libraries only.
 const F_SETSIG: u32 = 10;
 const F_SETOWN_EX: u32 = 15;
+/// F_SETLEASE of linux/fcntl.h, and PR_SCHED_CORE of linux/prctl.h (Linux 5.14).
+const F_SETLEASE: u32 = 1024;
+const PR_SCHED_CORE: u32 = 62;
 
 const ALWAYS_WHEN: &[Refusal] = &[
-    (SYS_clone, 0, When::Has((CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET) as u32)),
+    (SYS_clone, 0, When::Has(NAMESPACES as u32)),
     // Limits of another process: the app's processor time set to 0 kills it.
     (SYS_prlimit64, 0, When::IsNot(0)),
+    // Where another process keeps its locks, and with that where its memory lies.
+    (SYS_get_robust_list, 0, When::IsNot(0)),
     // A signal to whoever is named owner of a descriptor, on the worker's behalf.
     (SYS_fcntl, 1, When::Is(F_SETOWN as u32)),
     (SYS_fcntl, 1, When::Is(F_SETOWN_EX)),
@@ -216,7 +223,17 @@ const ALWAYS_WHEN: &[Refusal] = &[
     // Traceable by a chosen process, or another program by its looks.
     (SYS_prctl, 0, When::Is(PR_SET_PTRACER as u32)),
     (SYS_prctl, 0, When::Is(PR_SET_MM as u32)),
+    // On which processors other processes run beside this one.
+    (SYS_prctl, 0, When::Is(PR_SCHED_CORE)),
 ];
+
+const NAMESPACES: c_int = CLONE_NEWUSER
+    | CLONE_NEWNS
+    | CLONE_NEWPID
+    | CLONE_NEWNET
+    | CLONE_NEWUTS
+    | CLONE_NEWIPC
+    | CLONE_NEWCGROUP;
 
 /// Opening for anything but reading. O_TRUNC needs no right to write.
 const WRITING: [Refusal; WRITING_LEN] = {
@@ -232,6 +249,15 @@ const WRITING: [Refusal; WRITING_LEN] = {
 };
 const WRITING_LEN: usize = if cfg!(target_arch = "x86_64") { 2 } else { 1 };
 
-/// FS_IOC_SETFLAGS and FS_IOC_FSSETXATTR of linux/fs.h: attributes through a descriptor open for reading.
-const INODE_FLAGS: [Refusal; 2] =
-    [(SYS_ioctl, 1, When::Is(0x4008_6602)), (SYS_ioctl, 1, When::Is(0x401c_5820))];
+/// What a file system does to files and folders through a descriptor open for reading.
+///
+/// Of linux/fs.h and its like: flags, and never to be changed again (`f`: FS_IOC_SETFLAGS,
+/// FS_IOC_ENABLE_VERITY), extended flags (`X`: FS_IOC_FSSETXATTR), generations (`v`: FS_IOC_SETVERSION), and btrfs'
+/// subvolumes (0x94). A lease has whoever writes to the file wait.
+const INODES: [Refusal; 5] = [
+    (SYS_ioctl, 1, When::OfType(b'f')),
+    (SYS_ioctl, 1, When::OfType(b'X')),
+    (SYS_ioctl, 1, When::OfType(b'v')),
+    (SYS_ioctl, 1, When::OfType(0x94)),
+    (SYS_fcntl, 1, When::Is(F_SETLEASE)),
+];

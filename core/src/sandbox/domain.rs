@@ -1,7 +1,7 @@
 //! Flow 2, in the worker: Landlock. One domain for files, network and scopes, at the kernel's own ABI.
 //!
 //! What ABI a kernel has, and what each adds, stands in landlock(7): 1 Linux 5.13, 2 5.19 (Debian 12
-//! has 6.1), 3 6.2 (truncation), 4 6.7 (TCP), 5 6.10, 6 6.12 (scopes), 7 6.15. It covers names only:
+//! has 6.1), 3 6.2 (truncation), 4 6.7 (TCP), 5 6.10, 6 6.12 (scopes), 7 6.15, 9 sockets by path. It covers names only:
 //! not descriptors that are open, not memory files opened again through /proc, not stat, chmod or utime.
 
 use super::{Hold, Posture, Rung, Sandbox};
@@ -89,6 +89,7 @@ fn judge(rung: Rung, status: LandlockStatus, unopened: &[String]) -> (Hold, Stri
     let mut detail = format!("Landlock ABI {abi}");
     match (rung, hold) {
         (Rung::Files, Hold::Partly) => detail += ", cutting files off is not covered",
+        (Rung::Files, Hold::Full) if abi < 9 => detail += ", sockets with a path are not covered",
         (_, Hold::Missing) => detail += " is too old for it",
         _ => {}
     }

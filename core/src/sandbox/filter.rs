@@ -70,6 +70,9 @@ fn rules_of(argument: u8, when: When) -> Built<Vec<SeccompRule>> {
         When::Is(value) => vec![rule(Dword, SeccompCmpOp::Eq, value.into())?],
         When::IsNot(value) => vec![rule(Dword, SeccompCmpOp::Ne, value.into())?],
         When::Lacks(bits) => vec![rule(Dword, SeccompCmpOp::MaskedEq(bits.into()), 0)?],
+        When::OfType(kind) => {
+            vec![rule(Dword, SeccompCmpOp::MaskedEq(0xff00), u64::from(kind) << 8)?]
+        }
         When::NotZero => vec![rule(Qword, SeccompCmpOp::Ne, 0)?],
         When::Has(bits) => {
             let each = (0..u32::BITS).map(|bit| u64::from(bits & 1 << bit)).filter(|bit| *bit != 0);
@@ -251,6 +254,12 @@ mod tests {
             ),
             (&threads, libc::SYS_ioctl, 1, libc::TIOCSTI | high, REFUSED),
             (&threads, libc::SYS_ioctl, 1, libc::FIONREAD, allowed),
+            (&threads, libc::SYS_ioctl, 1, 0x4008_6602 | high, REFUSED),
+            (&threads, libc::SYS_ioctl, 1, 0x4008_6403, allowed),
+            (&Sandbox::new(), libc::SYS_ioctl, 1, 0x4008_6602, allowed),
+            (&Sandbox::new(), libc::SYS_clone, 0, libc::CLONE_NEWIPC as u64, REFUSED),
+            (&Sandbox::new(), libc::SYS_clone, 0, libc::CLONE_NEWUTS as u64, REFUSED),
+            (&Sandbox::new(), libc::SYS_clone, 0, libc::SIGCHLD as u64, allowed),
             (&threads, libc::SYS_fcntl, 1, libc::F_SETOWN as u64 | high, REFUSED),
             (&threads, libc::SYS_fcntl, 1, libc::F_DUPFD_CLOEXEC as u64, allowed),
             (&threads, libc::SYS_sendto, 4, high, REFUSED),

@@ -33,7 +33,8 @@ const MIB: u64 = 1 << 20;
 /// from it and what is not:
 ///
 /// * **Descriptors** that the worker has or is sent stay usable for what they are: a file open for
-///   reading can be read. Neither its mode, times nor attributes can be changed through it.
+///   reading can be read. Neither its mode, times nor attributes can be changed through it. A datagram socket
+///   reaches every socket that has a path, until Landlock sees to that ([`Rung::Files`]).
 /// * **Names** are not hidden: `stat` tells whether a file exists, how large it is and whose, because a
 ///   filter cannot tell a name from the empty one that `fstat` of the C library passes.
 /// * **Memory files** count for nothing until they are mapped: a worker can fill as many as it may have

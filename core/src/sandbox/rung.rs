@@ -19,7 +19,8 @@ pub enum Rung {
     NoNewPrivs,
     /// Landlock: no file or folder by name but those that may be read. Descriptors given stay usable.
     ///
-    /// Below ABI 3 (Linux 6.2) a file's content can still be cut off by name.
+    /// Below ABI 3 (Linux 6.2) a file's content can still be cut off by name; below ABI 9 a datagram socket that
+    /// the worker was given reaches sockets that have a path.
     Files,
     /// Landlock: no TCP port can be bound or connected to. From ABI 4 (Linux 6.7); no other protocol.
     Network,

@@ -88,6 +88,31 @@ attempts! {
         let flags: &mut [u8] = &mut [0; 8];
         call!(libc::SYS_ioctl, s.picture_fd(), 0x7_4008_6602_i64, flags)
     };
+    generation_of_a_file_given Seccomp Through = |s| {
+        let generation: &mut [u8] = &mut [0; 8];
+        call!(libc::SYS_ioctl, s.picture_fd(), 0x4008_7602_i64, generation)
+    };
+    extended_flags_of_a_file_given Seccomp Through = |s| {
+        let flags: &mut [u8] = &mut [0; 28];
+        call!(libc::SYS_ioctl, s.picture_fd(), 0x401c_5820_i64, flags)
+    };
+    a_file_given_never_to_be_changed_again Seccomp Through = |s| {
+        let verity: &mut [u8] = &mut [0; 128];
+        call!(libc::SYS_ioctl, s.picture_fd(), 0x4080_6685_i64, verity)
+    };
+    subvolume_in_a_folder_given Seccomp Through = |s| {
+        let volume: &mut [u8] = &mut [0; 4096];
+        call!(libc::SYS_ioctl, s.directory_fd(), 0x5000_940e_i64, volume)
+    };
+    lease_of_a_file_given Seccomp Through = |s| {
+        call!(libc::SYS_fcntl, s.picture_fd(), 1024, libc::F_RDLCK)
+    };
+    write_to_a_file_given_through_a_mapping Kernel Harmful = |s| {
+        let (write, shared) = (libc::PROT_WRITE, libc::MAP_SHARED);
+        call!(libc::SYS_mmap, 0, 4096, write, shared, s.picture_fd(), 0)
+    };
+    memory_of_a_sibling Both Through = |s| of_a_sibling(s, "mem");
+    channel_of_a_sibling Both Root = |s| of_a_sibling(s, "fd/2");
     read_a_link Seccomp Through = |_| {
         let room: &mut [u8] = &mut [0; 256];
         call!(libc::SYS_readlinkat, AT_FDCWD, c"/proc/self/exe", room, 256)
@@ -99,6 +124,11 @@ attempts! {
     chdir Seccomp Through = |s| call!(libc::SYS_chdir, s.name("").as_c_str());
     fchdir Seccomp Through = |s| call!(libc::SYS_fchdir, s.directory_fd());
     chroot Seccomp Root = |s| call!(libc::SYS_chroot, s.name("").as_c_str());
+}
+
+fn of_a_sibling(scene: &Scene, file: &str) -> i64 {
+    let name = std::ffi::CString::new(format!("/proc/{}/{file}", scene.victim)).expect("a name");
+    call!(libc::SYS_openat, AT_FDCWD, name.as_c_str(), O_RDWR)
 }
 
 fn open(scene: &Scene, file: &str, flags: i32) -> i64 {

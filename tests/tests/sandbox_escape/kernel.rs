@@ -14,6 +14,19 @@ attempts! {
     io_uring_on_a_descriptor Seccomp Through = |s| {
         call!(libc::SYS_io_uring_enter, s.picture.as_raw_fd(), 1, 0, 0, 0, 0)
     };
+    io_uring_without_a_ring Seccomp Through = |_| {
+        call!(libc::SYS_io_uring_register, -1, 31, 0, 1)
+    };
+    a_filter_that_allows_more Both Through = |_| {
+        call!(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        // One instruction, which allows everything, and the struct sock_fprog that names it.
+        let allow = [6, 0, 0x7fff_0000_u64].map(|part| part as u32);
+        let mut program = [allow[0].to_ne_bytes(), allow[2].to_ne_bytes()].concat();
+        let program: &mut [u8] =
+            &mut [1, program.as_mut_ptr().addr()].map(usize::to_ne_bytes).concat();
+        call!(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, program);
+        call!(libc::SYS_openat, AT_FDCWD, c"/etc/passwd", libc::O_RDONLY)
+    };
     bpf Seccomp Root = |_| {
         let room: &mut [u8] = &mut [0; 128];
         call!(libc::SYS_bpf, 0, room, 128)
@@ -35,6 +48,12 @@ attempts! {
             answer => answer,
         }
     };
+    child_with_a_host_name_of_its_own Limit Root = |_| {
+        match call!(libc::SYS_clone, libc::CLONE_NEWUTS | SIGCHLD, 0, 0, 0, 0) {
+            0 => native::leave(0),
+            answer => answer,
+        }
+    };
     enter_a_sibling_s_namespaces Seccomp Root = |s| {
         call!(libc::SYS_setns, s.pidfd.as_raw_fd(), CLONE_NEWNET)
     };
@@ -48,6 +67,17 @@ attempts! {
         call!(libc::SYS_pivot_root, s.name("").as_c_str(), s.name("").as_c_str())
     };
     mount_by_descriptors Seccomp Root = |_| call!(libc::SYS_fsopen, c"tmpfs", 0);
+    mount_that_is_there Seccomp Root = |_| call!(libc::SYS_fspick, AT_FDCWD, c"/", 0);
+    mount_made_by_descriptors Seccomp Root = |_| call!(libc::SYS_fsmount, -1, 0, 0);
+    mount_moved Seccomp Root = |s| {
+        call!(libc::SYS_move_mount, AT_FDCWD, c"/proc", AT_FDCWD, s.name("none").as_c_str(), 0)
+    };
+    mount_made_writable Seccomp Root = |_| {
+        let attributes: &mut [u8] = &mut [0; 32];
+        call!(libc::SYS_mount_setattr, AT_FDCWD, c"/", 0, attributes, 32)
+    };
+    list_of_mounts Seccomp Through = |_| call!(458, 0, 0, 0, 0);
+    state_of_a_mount Seccomp Through = |_| call!(457, 0, 0, 0, 0);
     copy_of_a_tree Seccomp Root = |_| call!(libc::SYS_open_tree, AT_FDCWD, c"/", 1);
     personality Seccomp Through = |_| call!(libc::SYS_personality, 0xffff_ffff_u32);
     secret_memory Seccomp Harmful = |_| call!(libc::SYS_memfd_secret, 0);
@@ -68,5 +98,7 @@ attempts! {
     calls_of_another_architecture Seccomp Through = |s| {
         native::call_by_old_gate(5, s.name("picture").as_c_str())
     };
+    // The second set of numbers of x86-64, where a kernel has it.
+    calls_of_x32 Seccomp Harmful = |s| call!(1 << 30 | 2, s.name("picture").as_c_str(), 0);
     calls_not_made_yet Seccomp Harmful = |_| call!(1000);
 }

@@ -48,6 +48,15 @@ attempts! {
         let header: &mut [u8] = &mut header.map(usize::to_ne_bytes).concat();
         call!(libc::SYS_sendmsg, s.datagram.as_raw_fd(), header, 0)
     };
+    send_messages_to_the_app Landlock Seen = |s| {
+        let mut address = s.inbox_address();
+        // A struct mmsghdr: that of a message, and how much of it was sent.
+        let mut headers = [0_usize; 8];
+        headers[0] = address.as_mut_ptr().addr();
+        headers[1] = address.len();
+        let headers: &mut [u8] = &mut headers.map(usize::to_ne_bytes).concat();
+        call!(libc::SYS_sendmmsg, s.datagram.as_raw_fd(), headers, 1, 0)
+    };
     typing_into_the_terminal Seccomp Through = |s| {
         call!(libc::SYS_ioctl, s.picture_fd(), libc::TIOCSTI as i64, c"x")
     };
@@ -63,6 +72,21 @@ attempts! {
         call!(libc::SYS_bind, fd, name().as_mut_slice(), 7);
         call!(libc::SYS_sendto, fd, c"X", 1, 0, name().as_mut_slice(), 7);
         if owned < 0 { owned } else { HELD }
+    };
+    owner_of_a_descriptor_by_its_newer_name Seccomp Through = |s| {
+        // A struct f_owner_ex: F_OWNER_PID, and which.
+        let owner: &mut [u8] = &mut [1, s.victim].map(u32::to_ne_bytes).concat();
+        call!(libc::SYS_fcntl, s.datagram.as_raw_fd(), 15, owner)
+    };
+    signal_of_a_descriptor Seccomp Through = |s| {
+        call!(libc::SYS_fcntl, s.datagram.as_raw_fd(), 10, libc::SIGKILL)
+    };
+    owner_of_a_socket_by_ioctl Seccomp Through = |s| {
+        let pid: &mut [u8] = &mut s.victim.to_ne_bytes();
+        call!(libc::SYS_ioctl, s.datagram.as_raw_fd(), 0x8902, pid)
+    };
+    selection_of_the_console Seccomp Through = |s| {
+        call!(libc::SYS_ioctl, s.picture_fd(), libc::TIOCLINUX as i64, c"\x02")
     };
     owner_of_a_descriptor_by_ioctl Seccomp Through = |s| {
         let pid: &mut [u8] = &mut s.victim.to_ne_bytes();

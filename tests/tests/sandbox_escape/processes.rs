@@ -44,6 +44,7 @@ attempts! {
     signal_the_app Both Through = |_| {
         call!(libc::SYS_kill, std::os::unix::process::parent_id(), SIGURG)
     };
+    signal_the_group Seccomp Through = |_| call!(libc::SYS_kill, 0, SIGURG);
     signal_all Seccomp Through = |_| call!(libc::SYS_kill, -1, 0);
     pidfd_of_the_app Seccomp Through = |_| {
         call!(libc::SYS_pidfd_open, std::os::unix::process::parent_id(), 0)
@@ -53,6 +54,13 @@ attempts! {
     be_traced Seccomp Through = |_| call!(libc::SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0);
     read_a_sibling_s_memory Both Through = |s| memory_of(libc::SYS_process_vm_readv, s);
     write_a_sibling_s_memory Both Through = |s| memory_of(libc::SYS_process_vm_writev, s);
+    locks_of_a_sibling Both Through = |s| {
+        let (head, len): (&mut [u8], &mut [u8]) = (&mut [0; 8], &mut [0; 8]);
+        call!(libc::SYS_get_robust_list, s.victim, head, len)
+    };
+    processors_shared_with_a_sibling Seccomp Through = |s| {
+        call!(libc::SYS_prctl, 62, 2, s.victim, 0, 0)
+    };
     compare_with_a_sibling Both Through = |s| {
         call!(libc::SYS_kcmp, std::process::id(), s.victim, 1, 0, 0)
     };
@@ -72,6 +80,15 @@ attempts! {
         let priority: &mut [u8] = &mut [0; 4];
         call!(libc::SYS_sched_setscheduler, s.victim, libc::SCHED_IDLE, priority)
     };
+    another_class_for_a_sibling Seccomp Through = |s| {
+        // A struct sched_attr of 48 octets: SCHED_BATCH.
+        let class: &mut [u8] = &mut [48, 3, 0, 0, 0, 0].map(u64::to_ne_bytes).concat();
+        class[4..12].copy_from_slice(&3_u64.to_ne_bytes());
+        call!(libc::SYS_sched_setattr, s.victim, class, 0)
+    };
+    move_a_sibling_s_pages Seccomp Harmful = |s| {
+        call!(libc::SYS_move_pages, s.victim, 0, 0, 0, 0, 0)
+    };
     pin_a_sibling Seccomp Through = |s| {
         let first: &mut [u8] = &mut [1, 0, 0, 0, 0, 0, 0, 0];
         call!(libc::SYS_sched_setaffinity, s.victim, 8, first)
@@ -81,6 +98,12 @@ attempts! {
         call!(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, more, 0)
     };
     dumpable_again Seccomp Through = |_| call!(libc::SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
+    traced_by_anyone Seccomp Through = |_| {
+        call!(libc::SYS_prctl, libc::PR_SET_PTRACER as i64, u64::MAX, 0, 0, 0)
+    };
+    another_program_by_its_looks Seccomp Harmful = |_| {
+        call!(libc::SYS_prctl, libc::PR_SET_MM, libc::PR_SET_MM_START_BRK, 0, 0, 0)
+    };
     outlive_the_app Seccomp Through = |_| call!(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, 0, 0, 0, 0);
     take_orphans Seccomp Through = |_| {
         call!(libc::SYS_prctl, libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
