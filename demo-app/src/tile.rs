@@ -139,6 +139,13 @@ mod imp {
             tile.draw_text(snapshot, text, left, MARGIN + side + MARGIN, 0.8);
         }
 
+        fn root(&self) {
+            self.parent_root();
+            if self.id.get().is_some() {
+                self.obj().tell_label();
+            }
+        }
+
         fn query_tooltip(&self, _x: i32, _y: i32, _keys: bool, tooltip: &gtk4::Tooltip) -> bool {
             tooltip.set_text(Some(&self.obj().label()));
             true
@@ -193,14 +200,23 @@ impl Tile {
         if !matches!(before, Face::Pending)
             || !matches!(*self.imp().face.borrow(), Face::Texture(_))
         {
-            let label = self.label();
-            set_label(self, &label);
-            // The list's own cell around it is what has the keyboard, and what is read aloud.
-            if let Some(cell) = self.parent() {
-                set_label(&cell, &label);
-            }
+            self.tell_label();
         }
         self.queue_draw();
+    }
+
+    /// Tells assistive tools what it is called: itself, and the list's own cell around it, which has the
+    /// keyboard and is what is read aloud.
+    fn tell_label(&self) {
+        let label = self.label();
+        set_label(self, &label);
+        // From GTK 4.12 on, a cell is filled before it is anybody's: the first reference to it is then the only
+        // one, and it would go with ours. In a window it is the list's.
+        if self.root().is_some()
+            && let Some(cell) = self.parent()
+        {
+            set_label(&cell, &label);
+        }
     }
 
     /// The name, and why there is no picture.
