@@ -8,7 +8,7 @@ use tine_viewer::layout::Size;
 
 use crate::level::Level;
 use crate::wholes::Detail;
-use crate::zoom::{Pair, Zoom};
+use crate::zoom::{NATURAL, Pair, Zoom};
 
 mod imp {
     use super::*;
@@ -78,11 +78,12 @@ impl Canvas {
         self.fit_anew();
     }
 
-    /// The picture turns out to be of this size: fitted into the area, if it was thought to be another.
+    /// The picture turns out to be of this size, which may not be what it was thought to be.
     pub fn correct_original(&self, original: Size) {
         let size = (original.width, original.height);
         if self.imp().original.replace(size) != size {
-            self.fit_anew();
+            let turned = self.turned_size();
+            self.with_zoom(|zoom| zoom.correct_picture(turned));
         }
     }
 
@@ -130,7 +131,7 @@ impl Canvas {
 
     /// Shows each pixel of the picture as one of the screen.
     pub fn set_natural(&self, at: Option<Pair>) {
-        self.with_zoom(|zoom| zoom.set_scale(1.0, at));
+        self.with_zoom(|zoom| zoom.set_scale(NATURAL, at));
     }
 
     /// Scales by a factor; what lies at the point stays there.
@@ -149,13 +150,19 @@ impl Canvas {
     }
 
     fn fit_anew(&self) {
+        let turned = self.turned_size();
+        self.with_zoom(|zoom| zoom.set_picture(turned));
+    }
+
+    /// The picture's size as it is turned, in logical pixels when each of its own is one of the screen.
+    fn turned_size(&self) -> Pair {
         let (width, height) = self.imp().original.get();
         let (width, height) = match self.imp().turns.get() % 2 {
             0 => (width, height),
             _ => (height, width),
         };
         let logical = |pixels: u32| f64::from(pixels) / f64::from(self.scale_factor());
-        self.with_zoom(|zoom| zoom.set_picture((logical(width), logical(height))));
+        (logical(width), logical(height))
     }
 
     fn with_zoom(&self, change: impl FnOnce(&mut Zoom)) {

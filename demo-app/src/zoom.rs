@@ -6,6 +6,8 @@ pub type Pair = (f64, f64);
 
 /// No picture is enlarged more.
 const LARGEST: f64 = 20.0;
+/// Each pixel of the picture is one of the screen.
+pub const NATURAL: f64 = 1.0;
 /// One step in or out.
 pub const STEP: f64 = 1.25;
 
@@ -35,6 +37,19 @@ impl Zoom {
             area: self.area,
             ..Self::default()
         };
+    }
+
+    /// The same picture turns out to be of another size. One that is fitted stays so; of one that was scaled
+    /// the same part is shown, unless its pixels were to be seen one by one.
+    pub fn correct_picture(&mut self, size: Pair) {
+        let (before, middle) = (*self, self.middle);
+        self.set_picture(size);
+        if let Some(scale) = before.own {
+            let same = scale * before.picture.0 / self.picture.0;
+            self.set_scale(if scale == NATURAL { scale } else { same }, None);
+            self.middle = middle;
+            self.keep_in();
+        }
     }
 
     /// The area has this size now.
@@ -161,6 +176,23 @@ mod tests {
         assert_eq!(zoom.corner(), (-3000.0, 250.0));
         zoom.set_area((5000.0, 1000.0));
         assert_eq!(zoom.corner(), (500.0, 250.0));
+    }
+
+    #[test]
+    fn who_came_closer_before_the_size_was_known_stays_there() {
+        let area = (1000.0, 1000.0);
+        let mut fitted = zoom((5120.0, 2560.0), area);
+        fitted.correct_picture((4000.0, 2000.0));
+        assert_eq!(fitted, zoom((4000.0, 2000.0), area));
+        let mut closer = zoom((5120.0, 2560.0), area);
+        closer.set_scale(0.5, None);
+        closer.pan((300.0, 100.0));
+        let (corner, size) = (closer.corner(), closer.size());
+        closer.correct_picture((4000.0, 2000.0));
+        assert_eq!((closer.corner(), closer.size()), (corner, size));
+        closer.set_scale(NATURAL, None);
+        closer.correct_picture((3000.0, 1500.0));
+        assert_eq!(closer.size(), (3000.0, 1500.0));
     }
 
     #[test]
