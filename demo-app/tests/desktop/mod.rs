@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
 mod hand;
+mod pointer;
 mod reader;
 mod sway;
 
@@ -16,6 +17,7 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub use hand::{Hand, Screen};
+pub use pointer::Pointer;
 pub use reader::{Reader, Told};
 pub use sway::Sway;
 

@@ -1,18 +1,22 @@
-//! A Wayland desktop for one test: sway without a screen, keys by wtype.
+//! A Wayland desktop for one test: sway without a screen, keys by wtype, and a virtual mouse.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Desktop, Screen};
+use super::{Desktop, Pointer, Screen};
 
 /// Until what does not start is said to hang.
 const PATIENCE: Duration = Duration::from_secs(60);
+const SCREEN: (u32, u32) = (900, 650);
 const CONFIG: &str = "output HEADLESS-1 resolution 900x650\n\
                       output * bg #202020 solid_color\n\
                       default_border none\n\
                       xwayland disable\n";
+
+/// What sway calls a viewer's window.
+const APP: &str = "\"app_id\": \"io.github.tine.Viewer\"";
 
 /// A desktop that ends with the test. Home, bus and pictures are those of an X desktop beside it.
 pub struct Sway<'a> {
@@ -60,16 +64,28 @@ impl<'a> Sway<'a> {
         this
     }
 
-    /// Starts the viewer, and waits until it has a window that has the keyboard.
-    pub fn view(&self, path: &Path) -> Child {
+    /// Starts the viewer, and waits until it has a window that has the keyboard. There may be others.
+    pub fn view(&self, args: &[&Path]) -> Child {
+        let windows = || self.control(&["-t", "get_tree"]).matches(APP).count();
+        let before = windows();
         let mut viewer = self.desktop.viewer();
         self.on_wayland(&mut viewer);
-        let viewer = viewer.arg(path).spawn().expect("the viewer starts");
+        let viewer = viewer.args(args).spawn().expect("the viewer starts");
         let begun = Instant::now();
-        while !self.control(&["-t", "get_tree"]).contains("io.github.tine.Viewer") {
+        while windows() == before {
             assert!(begun.elapsed() < PATIENCE, "no window");
         }
         viewer
+    }
+
+    /// Asks all windows to close, as their buttons do.
+    pub fn close_all(&self) {
+        self.control(&["[app_id=.*] kill"]);
+    }
+
+    /// Plugs a mouse in. Programs that are running may not have taken it up yet.
+    pub fn pointer(&self) -> Pointer {
+        Pointer::new(&self.desktop.path("runtime").join(&self.display), SCREEN)
     }
 
     /// Has wtype press keys: `-k Right`, or text.
