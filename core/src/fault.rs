@@ -93,8 +93,13 @@ pub(crate) fn fork() -> rustix::io::Result<()> {
         FAULTS.set(Faults { forks: faults.forks - 1, ..faults });
         return Err(Errno::AGAIN);
     }
-    DOOMED.set(faults.kills > 0);
-    FAULTS.set(Faults { kills: faults.kills.saturating_sub(1), ..faults });
+    // What has not changed is not written: each page that a template writes to is copied.
+    if DOOMED.get() != (faults.kills > 0) {
+        DOOMED.set(faults.kills > 0);
+    }
+    if faults.kills > 0 {
+        FAULTS.set(Faults { kills: faults.kills - 1, ..faults });
+    }
     Ok(())
 }
 

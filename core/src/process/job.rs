@@ -76,7 +76,7 @@ pub(super) struct Job {
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
     posture: OnceCell<Posture>,
-    /// The last signal that was asked for, or the one that ends it: sent when there is a process, and to one that replaces it.
+    /// The last signal that was asked for, or the one that ends it: sent when a process says that it exists.
     signal: Cell<Option<Signal>>,
 }
 
@@ -301,8 +301,17 @@ impl Job {
         crate::queue().post(move || job.fail(error));
     }
 
-    /// Tells the end. Each callback is posted, so that a panic in one keeps nothing from another.
-    pub fn ended(self: &Rc<Self>, exit: Exit) {
+    /// Tells whether the process has said that it exists.
+    pub fn has_started(&self) -> bool {
+        self.stage.get() >= Stage::Started
+    }
+
+    /// Tells the end of process `pid`, which may have come before it could say that it exists. Each callback is posted,
+    /// so that a panic in one keeps nothing from another.
+    pub fn ended(self: &Rc<Self>, pid: u32, exit: Exit) {
+        if !self.has_started() {
+            self.started(pid, None);
+        }
         drop((self.watcher.take(), self.end.take(), self.recipe.take()));
         self.pidfd.take();
         self.span.in_scope(|| match exit.success() {

@@ -141,9 +141,9 @@ impl Link {
         Ok(())
     }
 
-    /// Has the template send a signal to a process of its own.
-    pub fn signal(self: &Rc<Self>, id: u64, pid: u32, signal: Signal) -> Result<()> {
-        let message = Message::Signal { pid, signal: signal.as_raw() };
+    /// Has the template send a signal to the process that was asked for under this id.
+    pub fn signal(self: &Rc<Self>, id: u64, signal: Signal) -> Result<()> {
+        let message = Message::Signal { signal: signal.as_raw() };
         self.outbox.borrow_mut().send(&*self.socket, &message, id, None)?;
         self.flush();
         Ok(())
@@ -314,11 +314,6 @@ impl Link {
                     job.started(pid, fd);
                 }
             }
-            Message::Replaced { pid } => {
-                if let Some(job) = self.jobs.borrow().get(&id) {
-                    job.replaced(pid, fd);
-                }
-            }
             Message::Refused { errno, what } => {
                 let job = self.jobs.borrow_mut().remove(&id);
                 self.answered();
@@ -330,7 +325,15 @@ impl Link {
             Message::Ended(ended) => {
                 let job = self.jobs.borrow_mut().remove(&id);
                 if let Some(job) = job {
-                    job.ended(Exit::new(job.entry(), &ended));
+                    let begun = job.has_started();
+                    if !begun {
+                        self.answered();
+                    }
+                    if begun || !ended.spare {
+                        job.ended(ended.pid, Exit::new(job.entry(), &ended));
+                    } else {
+                        job.not_begun();
+                    }
                 }
                 super::reaper::sweep();
                 self.close_if_done();

@@ -26,9 +26,7 @@ impl Running {
         self
     }
 
-    /// The process id, once the process exists.
-    ///
-    /// It changes when the process was a spare and is killed before it has taken its orders: another takes them.
+    /// The process id, once the process has said that it exists.
     pub fn pid(&self) -> Option<u32> {
         self.job.pid()
     }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
-use super::spare::Handed;
 use super::stderr::Stderr;
 use crate::sys::Reaped;
 use crate::wire::{Ended, Message};
@@ -26,6 +25,13 @@ impl Children {
             Some(place) => *place = Some((pid, child)),
             None => drop(self.more.insert(pid, child)),
         }
+    }
+
+    /// Gives the process id of the child that `is_it`.
+    pub fn find(&self, is_it: impl Fn(&Child) -> bool) -> Option<i32> {
+        let few = self.few.iter().flatten().find(|(_, child)| is_it(child));
+        few.map(|(pid, _)| *pid)
+            .or_else(|| self.more.iter().find(|(_, child)| is_it(child)).map(|(pid, _)| *pid))
     }
 
     pub fn get(&self, pid: i32) -> Option<&Child> {
@@ -56,8 +62,8 @@ pub(super) struct Child {
     pub born: Instant,
     /// It is to become another program.
     pub executes: bool,
-    /// The request, while a spare has not taken it.
-    pub handed: Option<Handed>,
+    /// It was a spare.
+    pub spare: bool,
 }
 
 impl Child {
@@ -71,6 +77,7 @@ impl Child {
             peak_kib: reaped.peak_kib,
             lived_us: self.born.elapsed().as_micros() as u64,
             unexecuted,
+            spare: self.spare,
             last_words: self.stderr.last_words(),
             stderr: self.stderr.tail(),
         })

@@ -3,14 +3,17 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
 use super::items::Items;
 use super::limit::Limit;
 use super::orders::{Orders, Stopped, Then};
+use super::spare::Request;
 use super::stderr::Voice;
 use super::worker::Worker;
 use super::{output, prepare, spare};
@@ -18,14 +21,16 @@ use crate::fault::{self, Stage};
 use crate::wire::{How, Message, USUAL, Waiting};
 use crate::{Error, Result, sys};
 
-/// What a fresh process starts with.
-pub(super) struct Birth {
+/// What a fresh process starts with. What is borrowed is the template's; the process has a copy under that number.
+pub(super) struct Birth<'a> {
     /// Its own socket.
     pub socket: OwnedFd,
     /// Its standard error, unless that is descriptor 2 already.
-    pub voice: Option<(OwnedFd, Voice)>,
+    pub voice: Option<(BorrowedFd<'a>, Voice)>,
     /// What of its orders lies in the socket already.
     pub waiting: Waiting,
+    /// Where it says that it exists, unless its template does.
+    pub caller: Option<Caller<'a>>,
     /// The socket is where its own will come from, when it is needed.
     pub spare: bool,
     /// What it inherits.
@@ -36,27 +41,92 @@ pub(super) struct Birth {
     pub limit: Limit,
 }
 
+/// Who has asked for a process: a link of the app's, and the name of the process there.
+#[derive(Clone, Copy)]
+pub(super) struct Caller<'a> {
+    pub link: BorrowedFd<'a>,
+    pub id: u64,
+}
+
+impl Caller<'_> {
+    /// Says that this process exists, and has what was there of its orders.
+    ///
+    /// It comes from the process itself, and not sooner: the app is woken once for this and for what the process
+    /// does first, and neither has had to wait for the template.
+    #[inline(always)]
+    pub fn tell(self, spare: bool) {
+        // Without a pidfd, the process can be signalled by its template only.
+        let (pid, mut pidfd) = sys::message::itself();
+        loop {
+            let started = Message::started(pid, spare, self.id, pidfd.is_some().into());
+            match sys::message::send(self.link, &started, pidfd.as_ref().map(AsFd::as_fd)) {
+                Err(Errno::AGAIN) => self.wait(),
+                // Too many descriptors are under way for this user (unix(7)).
+                Err(_) if pidfd.is_some() => pidfd = None,
+                // Else the app is gone, and the template, and so this process, will be.
+                _ => return,
+            }
+        }
+    }
+
+    /// Waits for room: the app has not heard of hundreds of others.
+    #[cold]
+    fn wait(self) {
+        let mut full = [PollFd::new(&self.link, PollFlags::OUT)];
+        // What went wrong, if something did, the next try meets.
+        let _ = rustix::event::poll(&mut full, None);
+    }
+}
+
 /// Runs a fresh process from its first moment to its last.
 ///
 /// What most processes do is one function with those of its parts that are worth it: each 64 KiB of code that
 /// a process enters, and each page that it writes to, costs it a page fault.
 #[inline(always)]
-pub(super) fn enter(birth: Birth) -> ! {
-    let (mut waiting, spare) = (birth.waiting, birth.spare);
-    let voice = birth.voice.as_ref().map(|(_, voice)| *voice);
-    let (mut socket, items) = clean(birth).unwrap_or_else(|_| sys::exit_now(1));
-    VOICE.set(voice.or_else(Voice::new));
-    if spare {
-        spare::rehearse();
-        sys::title::show(*b"spare", b"");
-        (socket, waiting) = await_request(socket);
+pub(super) fn enter(birth: Birth<'_>) -> ! {
+    clean(&birth).unwrap_or_else(|_| sys::exit_now(1));
+    VOICE.set(birth.voice.map(|(_, voice)| voice).or_else(Voice::new));
+    if birth.spare {
+        enter_later(birth);
     }
+    let Birth { socket, waiting, caller, items, .. } = birth;
+    enter_now(socket, waiting, caller, items, false)
+}
+
+/// Waits for its request first.
+#[cold]
+fn enter_later(birth: Birth<'_>) -> ! {
+    let Birth { socket, mut items, .. } = birth;
+    let handoff = keep(socket, &mut items).unwrap_or_else(|_| sys::exit_now(1));
+    spare::rehearse();
+    sys::title::show(*b"spare", b"");
+    match spare::await_request(&handoff) {
+        Ok(Some(Request { socket, link, id, waiting })) => {
+            let caller = link.as_ref().map(|link| Caller { link: link.as_fd(), id });
+            enter_now(socket, waiting, caller, items, true)
+        }
+        _ => sys::exit_now(0),
+    }
+}
+
+#[inline(always)]
+fn enter_now(
+    socket: OwnedFd,
+    waiting: Waiting,
+    caller: Option<Caller<'_>>,
+    mut items: Items,
+    spare: bool,
+) -> ! {
     if rustix::io::ioctl_fionbio(&socket, false).is_err() {
         sys::exit_now(1);
     }
     fault::process_at(Stage::Born);
     let mut octets = [0; USUAL];
     let read = read_plain(&socket, waiting, &mut octets).unwrap_or(0);
+    if let Some(caller) = caller {
+        caller.tell(spare);
+    }
+    let socket = keep(socket, &mut items).unwrap_or_else(|_| sys::exit_now(1));
     let (how, text) = match Message::plain_run(&octets[..read]) {
         Some(entry) => run(entry, Worker::new(socket.into(), items)),
         None => follow(Orders::new(socket, waiting.octets as usize, items).begin(&octets[..read])),
@@ -70,17 +140,6 @@ fn read_plain(socket: &OwnedFd, waiting: Waiting, octets: &mut [u8; USUAL]) -> R
     match octets.get_mut(..waiting.octets as usize) {
         Some(octets) if waiting.plain => Ok(rustix::io::read(socket, octets)?),
         _ => Ok(0),
-    }
-}
-
-#[cold]
-fn await_request(handoff: OwnedFd) -> (OwnedFd, Waiting) {
-    match spare::await_request(&handoff) {
-        Ok(Some((process, waiting))) => {
-            let socket = sys::descriptors::move_to(process, handoff);
-            (socket.unwrap_or_else(|_| sys::exit_now(1)), waiting)
-        }
-        _ => sys::exit_now(0),
     }
 }
 
@@ -134,25 +193,22 @@ fn say(how: How, text: &[u8]) {
     }
 }
 
-/// Rule 6 of the design: signals, descriptors, and death with the parent.
+/// Rule 6 of the design, but for [`keep`]: signals, standard descriptors, and death with the parent.
 #[inline(always)]
-fn clean(birth: Birth) -> Result<(OwnedFd, Items)> {
-    let Birth { socket, voice, mut items, parent, limit, .. } = birth;
+fn clean(birth: &Birth<'_>) -> Result<()> {
     sys::default_signals(false);
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    if rustix::process::getppid() != Some(parent) {
+    if rustix::process::getppid() != Some(birth.parent) {
         // It died before the line above could tell.
         sys::exit_now(1);
     }
-    match &voice {
+    match birth.voice {
         Some((stderr, _)) => sys::descriptors::make_standard(stderr, 2)?,
         // Executed: descriptor 0 is the socket still.
         None => sys::descriptors::make_null(0)?,
     }
-    let socket = keep(socket, &mut items)?;
-    limit.restore();
-    std::mem::forget(voice);
-    Ok((socket, items))
+    birth.limit.restore();
+    Ok(())
 }
 
 /// Closes everything but `first`, which becomes descriptor 3, and what was sent.

@@ -52,6 +52,7 @@ fn take_over() {
                 socket,
                 voice: None,
                 waiting: Waiting::default(),
+                caller: None,
                 spare: false,
                 items: Items::default(),
                 parent,

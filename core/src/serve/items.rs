@@ -8,7 +8,9 @@ use crate::{Error, ErrorKind, Result, Sandbox};
 /// The descriptors and arguments that the app has sent, in the order sent.
 #[derive(Debug, Default)]
 pub struct Items {
-    items: VecDeque<Item>,
+    /// Most processes have none, and then nothing to move or to drop.
+    #[expect(clippy::box_collection, reason = "a process enters no code for what is not there")]
+    items: Option<Box<VecDeque<Item>>>,
     /// To be put on before the entry.
     pub(super) sandbox: Option<Box<Sandbox>>,
 }
@@ -24,11 +26,11 @@ pub enum Item {
 
 impl Items {
     pub(super) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.as_ref().is_none_or(|items| items.is_empty())
     }
 
     pub(super) fn push(&mut self, item: Item) {
-        self.items.push_back(item);
+        self.items.get_or_insert_default().push_back(item);
     }
 
     /// Takes the next descriptor, whatever arguments stand before it.
@@ -36,8 +38,7 @@ impl Items {
     /// # Errors
     /// [`ErrorKind::Misuse`] when none is left.
     pub fn take_fd(&mut self) -> Result<OwnedFd> {
-        let at = self.items.iter().position(|item| matches!(item, Item::Fd(_)));
-        match at.and_then(|at| self.items.remove(at)) {
+        match self.take_first(|item| matches!(item, Item::Fd(_))) {
             Some(Item::Fd(fd)) => Ok(fd),
             _ => Err(Error::new(ErrorKind::Misuse, "no descriptor is left that was sent")),
         }
@@ -48,8 +49,7 @@ impl Items {
     /// # Errors
     /// [`ErrorKind::Misuse`] when none is left.
     pub fn take_arg(&mut self) -> Result<Vec<u8>> {
-        let at = self.items.iter().position(|item| matches!(item, Item::Arg(_)));
-        match at.and_then(|at| self.items.remove(at)) {
+        match self.take_first(|item| matches!(item, Item::Arg(_))) {
             Some(Item::Arg(octets)) => Ok(octets),
             _ => Err(Error::new(ErrorKind::Misuse, "no argument is left that was sent")),
         }
@@ -57,12 +57,18 @@ impl Items {
 
     /// Takes the next thing, descriptor or argument.
     pub fn take(&mut self) -> Option<Item> {
-        self.items.pop_front()
+        self.items.as_mut()?.pop_front()
     }
 
     /// Takes all that is left.
     pub fn take_all(&mut self) -> impl Iterator<Item = Item> + use<> {
-        std::mem::take(&mut self.items).into_iter()
+        self.items.take().map(|items| *items).unwrap_or_default().into_iter()
+    }
+
+    fn take_first(&mut self, is_it: impl FnMut(&Item) -> bool) -> Option<Item> {
+        let items = self.items.as_mut()?;
+        let at = items.iter().position(is_it)?;
+        items.remove(at)
     }
 
     /// Has `f` replace all descriptors by the same number of others.
@@ -72,7 +78,7 @@ impl Items {
     ) -> Result<(), E> {
         let mut fds = Vec::new();
         let mut places = Vec::new();
-        for item in std::mem::take(&mut self.items) {
+        for item in self.take_all() {
             match item {
                 Item::Fd(fd) => {
                     fds.push(fd);
@@ -82,16 +88,20 @@ impl Items {
             }
         }
         let mut fds = f(fds)?.into_iter();
-        self.items = places
-            .into_iter()
-            .filter_map(|item| item.or_else(|| fds.next().map(Item::Fd)))
-            .collect();
+        *self = Items {
+            sandbox: self.sandbox.take(),
+            ..places
+                .into_iter()
+                .filter_map(|item| item.or_else(|| fds.next().map(Item::Fd)))
+                .collect()
+        };
         Ok(())
     }
 }
 
 impl FromIterator<Item> for Items {
     fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {
-        Items { items: items.into_iter().collect(), sandbox: None }
+        let items: VecDeque<_> = items.into_iter().collect();
+        Items { items: (!items.is_empty()).then(|| Box::new(items)), sandbox: None }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::net::RecvFlags;
 
-use super::enter;
+use super::enter::{self, Caller};
 use super::stderr::Stderr;
 use crate::wire::{HEADER, Header, Message, Room, Waiting, socket};
 use crate::{Result, sys};
@@ -23,27 +23,13 @@ pub(super) struct Spare {
     pub stderr: Stderr,
 }
 
-/// A request on its way to a spare, kept until that has taken it: one that was killed before did not.
-pub(super) struct Handed {
-    /// The spare says here that it has the request.
-    handoff: OwnedFd,
+/// What a spare is given in the end.
+pub(super) struct Request {
     pub socket: OwnedFd,
+    /// Where the spare says that it has it.
+    pub link: Option<OwnedFd>,
+    pub id: u64,
     pub waiting: Waiting,
-}
-
-impl Handed {
-    fn new(handoff: OwnedFd, socket: OwnedFd, waiting: Waiting) -> Handed {
-        Handed { handoff, socket, waiting }
-    }
-
-    pub fn handoff(&self) -> BorrowedFd<'_> {
-        self.handoff.as_fd()
-    }
-
-    /// Tells whether the spare has taken it. That its end is closed is no sign: so it is when it was killed.
-    pub fn taken(&self) -> bool {
-        matches!(rustix::net::recv(&self.handoff, &mut [0; 1], RecvFlags::DONTWAIT), Ok((1.., _)))
-    }
 }
 
 /// The spares of a template.
@@ -99,26 +85,28 @@ impl Spares {
         self.ready.retain(|spare| spare.pid != pid);
     }
 
-    /// Hands a request to a spare, the oldest first: gives its id and standard error, and the request as it is on
-    /// its way. The socket comes back when there is no spare.
+    /// Hands a request to a spare, the oldest first, and gives its id and standard error; None: there is no spare.
+    ///
+    /// A spare that is killed before it has taken the request takes it along, and the app, which hears of its end and
+    /// had not heard of its beginning, asks again.
     pub fn hand_over(
         &mut self,
-        process: OwnedFd,
+        socket: &OwnedFd,
+        caller: Caller<'_>,
         waiting: Waiting,
-    ) -> Result<(i32, Stderr, Handed), OwnedFd> {
+    ) -> Option<(i32, Stderr)> {
         self.resting = false;
         self.asked = (self.wanted > 0).then(Instant::now);
         while !self.ready.is_empty() {
             let spare = self.ready.remove(0);
             let mut room = Room::default();
-            Message::Fork(waiting).encode_to(&mut room, 0, 1);
-            // One that was killed takes nothing: its end is reaped like any other's.
-            if socket::send(&spare.handoff, room.octets(), &[process.as_fd()]).is_ok() {
-                let Spare { pid, stderr, handoff } = spare;
-                return Ok((pid, stderr, Handed::new(handoff, process, waiting)));
+            Message::Fork(waiting).encode_to(&mut room, caller.id, 2);
+            // One that is gone takes nothing: its end is reaped like any other's.
+            if socket::send(&spare.handoff, room.octets(), &[socket.as_fd(), caller.link]).is_ok() {
+                return Some((spare.pid, spare.stderr));
             }
         }
-        Err(process)
+        None
     }
 }
 
@@ -140,30 +128,27 @@ pub(super) fn rehearse() {
     // Where it does not work, the first time will be the real one.
     let Ok((near, far)) = socket::link_pair() else { return };
     let mut room = Room::default();
-    Message::Fork(Waiting::default()).encode_to(&mut room, 0, 1);
-    if socket::send(&near, room.octets(), &[near.as_fd()]).is_ok()
-        && let Ok(Some((process, _))) = await_request(&far)
+    Message::Fork(Waiting::default()).encode_to(&mut room, 0, 2);
+    if socket::send(&near, room.octets(), &[near.as_fd(), near.as_fd()]).is_ok()
+        && let Ok(Some(Request { link: Some(link), id, .. })) = await_request(&far)
     {
-        let _ = sys::descriptors::move_to(process, far);
+        Caller { link: link.as_fd(), id }.tell(true);
     }
     let _ = enter::catch(|| ());
     sys::title::show(*b"worker", b"");
 }
 
 /// In a spare: waits for its request. None: it is not needed.
-pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<(OwnedFd, Waiting)>> {
-    let mut fds = Vec::new();
+pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<Request>> {
+    let mut fds = Vec::with_capacity(2);
     let mut buffer = [0; HEADER + 6];
     let got = socket::receive(handoff, &mut buffer, &mut fds, RecvFlags::empty())?;
-    // From here on the request is this process's, and its end is told whatever becomes of it.
-    socket::send(handoff, &[0], &[])?;
-    let (Some(process), Some((header, body))) =
-        (fds.pop(), buffer[..got.octets].split_first_chunk())
-    else {
-        return Ok(None);
-    };
-    match Message::decode(Header::decode(header)?, body)? {
-        Message::Fork(waiting) => Ok(Some((process, waiting))),
-        other => Err(other.misplaced()),
+    let Some((header, body)) = buffer[..got.octets].split_first_chunk() else { return Ok(None) };
+    let (link, header) = (fds.pop(), Header::decode(header)?);
+    match (Message::decode(header, body)?, fds.pop()) {
+        (Message::Fork(waiting), Some(socket)) => {
+            Ok(Some(Request { socket, link, id: header.id, waiting }))
+        }
+        (other, _) => Err(other.misplaced()),
     }
 }

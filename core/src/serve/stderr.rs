@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::LazyLock;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -34,8 +34,7 @@ impl Default for Packet {
 /// The template's side of one worker's standard error.
 pub(super) struct Stderr {
     pipe: OwnedFd,
-    /// The worker's end, kept as long as the worker lives: its end is told by SIGCHLD, and need not be told by
-    /// the pipe just before as well.
+    /// The worker's end, until the worker has it.
     writer: Option<OwnedFd>,
     voice: Voice,
     /// At most 2 × [`TAIL`], so that cutting it is rare.
@@ -65,9 +64,9 @@ impl Stderr {
         Ok(Stderr { pipe, writer: Some(writer), voice, tail, last_words, nodded: false })
     }
 
-    /// In a worker that was just forked: takes its end.
-    pub fn take_voice(&mut self) -> Option<(OwnedFd, Voice)> {
-        self.take_writer().map(|writer| (writer, self.voice))
+    /// The worker's end, for one that is about to be forked; then it is to be [taken](Stderr::take_writer).
+    pub fn voice(&self) -> Option<(BorrowedFd<'_>, Voice)> {
+        self.writer.as_ref().map(|writer| (writer.as_fd(), self.voice))
     }
 
     /// Gives the worker's end away.

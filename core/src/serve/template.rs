@@ -18,14 +18,14 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::child::{Child, Children};
-use super::enter::{self, Birth, enter};
+use super::enter::{self, Birth, Caller, enter};
 use super::group;
 use super::image;
 use super::items::Items;
 use super::limit::Limit;
 use super::link::Link;
 use super::spare::{Spare, Spares};
-use super::stderr::{Packet, Stderr, Voice};
+use super::stderr::{Packet, Stderr};
 use crate::fault::{self, Stage};
 use crate::sys::{self, Apart, Forked};
 use crate::wire::{Inbox, Message, Waiting, socket};
@@ -106,7 +106,6 @@ enum Token {
     Link(u64),
     Stderr(i32),
     Pressure,
-    Handoff(i32),
 }
 
 impl Token {
@@ -116,7 +115,6 @@ impl Token {
             Token::Link(number) => 1 << 32 | number,
             Token::Stderr(pid) => 2 << 32 | pid as u64,
             Token::Pressure => 3 << 32,
-            Token::Handoff(pid) => 4 << 32 | pid as u64,
         })
     }
 
@@ -125,7 +123,6 @@ impl Token {
             (1, number) => Token::Link(number),
             (2, pid) => Token::Stderr(pid as i32),
             (3, _) => Token::Pressure,
-            (4, pid) => Token::Handoff(pid as i32),
             _ => Token::Signals,
         }
     }
@@ -197,7 +194,6 @@ impl Template {
                     Token::Signals => ended = true,
                     Token::Link(number) => self.link_ready(number, event.flags),
                     Token::Stderr(pid) => self.stderr_ready(pid),
-                    Token::Handoff(pid) => self.handoff_ready(pid),
                     Token::Pressure => {
                         self.spares.discard();
                         self.spares.rest();
@@ -255,7 +251,7 @@ impl Template {
                 true
             }),
             (Message::Fork(waiting), Some(socket)) => {
-                let forked = self.fork(link, id, socket, waiting, false);
+                let forked = self.fork(link, id, socket, waiting);
                 self.refuse_failed(link, id, forked)
             }
             (Message::Exec, Some(socket)) => {
@@ -271,8 +267,8 @@ impl Template {
                 true
             }
             (Message::Begin, None) => true,
-            (Message::Signal { pid, signal }, None) => {
-                self.signal(link, id, pid, signal);
+            (Message::Signal { signal }, None) => {
+                self.signal(link, id, signal);
                 true
             }
             #[cfg(feature = "testing")]
@@ -305,62 +301,39 @@ impl Template {
         }
     }
 
-    /// Makes a process; `again` if its request was given to a spare that was killed.
-    fn fork(
-        &mut self,
-        link: u64,
-        id: u64,
-        socket: OwnedFd,
-        waiting: Waiting,
-        again: bool,
-    ) -> Result<()> {
+    /// Makes a process, which tells the app of itself.
+    fn fork(&mut self, link: u64, id: u64, socket: OwnedFd, waiting: Waiting) -> Result<()> {
         self.take_over_state(link);
         let (born, executes) = (Instant::now(), waiting.executes);
-        let socket = match self.spares.hand_over(socket, waiting) {
-            Ok((pid, stderr, handed)) => {
-                if let Some(pid) = Pid::from_raw(pid) {
-                    let child = Child { link, id, stderr, born, executes, handed: Some(handed) };
-                    self.born(pid, child, again);
-                }
-                return Ok(());
-            }
-            Err(socket) => socket,
+        let Some(caller) = self.links.get(&link).map(|link| Caller { link: link.as_fd(), id })
+        else {
+            return Ok(());
         };
-        let mut stderr = self.stderr()?;
-        fault::template_at(Stage::Asked);
-        let birth = self.birth(socket, stderr.take_voice(), waiting, false);
-        let pid = self.bear(birth).map_err(|error| Error::system("fork the template", error))?;
-        self.born(pid, Child { link, id, stderr, born, executes, handed: None }, again);
-        Ok(())
-    }
-
-    /// What a process gets, taken out before the fork: afterwards it can look at nothing of this.
-    #[inline(always)]
-    fn birth(
-        &mut self,
-        socket: OwnedFd,
-        voice: Option<(OwnedFd, Voice)>,
-        waiting: Waiting,
-        spare: bool,
-    ) -> Birth {
-        let items = std::mem::take(&mut self.items);
-        Birth { socket, voice, waiting, spare, items, parent: self.pid, limit: self.limit }
-    }
-
-    /// Forks; in the process, the call does not return.
-    #[inline(always)]
-    fn bear(&mut self, birth: Birth) -> rustix::io::Result<Pid> {
-        match fault::fork().and_then(|()| sys::fork()) {
-            Ok(Forked::Child) => enter(birth),
-            Ok(Forked::Parent(pid)) => {
-                self.items = birth.items;
-                Ok(pid)
-            }
-            Err(error) => {
-                self.items = birth.items;
-                Err(error)
-            }
+        if let Some((pid, stderr)) = self.spares.hand_over(&socket, caller, waiting) {
+            self.born(pid, Child { link, id, stderr, born, executes, spare: true });
+            return Ok(());
         }
+        let mut stderr = match self.pipe.take() {
+            Some(pipe) => pipe,
+            None => new_pipe()?,
+        };
+        fault::template_at(Stage::Asked);
+        let birth = Birth {
+            socket,
+            voice: stderr.voice(),
+            waiting,
+            caller: Some(caller),
+            spare: false,
+            items: std::mem::take(&mut self.items),
+            parent: self.pid,
+            limit: self.limit,
+        };
+        let (pid, items) = bear(birth);
+        self.items = items;
+        drop(stderr.take_writer());
+        let pid = pid.map_err(|error| Error::system("fork the template", error))?;
+        self.born(pid, Child { link, id, stderr, born, executes, spare: false });
+        Ok(())
     }
 
     /// Executes this program's image anew, without copying this process: the C library's posix_spawn does.
@@ -374,10 +347,13 @@ impl Template {
             .stderr(writer)
             .spawn()
             .map_err(|error| Error::system("execute the program's image", error))?;
-        if let Some(pid) = Pid::from_raw(child.id() as i32) {
-            let (born, executes, handed) = (Instant::now(), false, None);
-            self.born(pid, Child { link, id, stderr, born, executes, handed }, false);
-        }
+        let pid = child.id() as i32;
+        // No process can have this id before it is reaped.
+        let pidfd = Pid::from_raw(pid)
+            .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
+        self.tell(link, id, &Message::Started { pid: child.id(), spare: false }, pidfd);
+        let (born, executes, spare) = (Instant::now(), false, false);
+        self.born(pid, Child { link, id, stderr, born, executes, spare });
         Ok(())
     }
 
@@ -386,9 +362,20 @@ impl Template {
     fn fork_spare(&mut self) -> Result<()> {
         let (handoff, far) = socket::link_pair()?;
         let mut stderr = self.stderr()?;
-        let birth = self.birth(far, stderr.take_voice(), Waiting::default(), true);
-        let pid = self.bear(birth)?;
-        self.spares.add(Spare { pid: pid.as_raw_nonzero().get(), handoff, stderr });
+        let birth = Birth {
+            socket: far,
+            voice: stderr.voice(),
+            waiting: Waiting::default(),
+            caller: None,
+            spare: true,
+            items: std::mem::take(&mut self.items),
+            parent: self.pid,
+            limit: self.limit,
+        };
+        let (pid, items) = bear(birth);
+        self.items = items;
+        drop(stderr.take_writer());
+        self.spares.add(Spare { pid: pid?, handoff, stderr });
         Ok(())
     }
 
@@ -402,30 +389,17 @@ impl Template {
     fn stderr(&mut self) -> Result<Stderr> {
         match self.pipe.take() {
             Some(pipe) => Ok(pipe),
-            None => Stderr::new().map_err(|error| Error::system("make a pipe", error)),
+            None => new_pipe(),
         }
     }
 
-    /// Notes a child and tells the app, with a pidfd: no process can have this id before it is reaped.
-    fn born(&mut self, pid: Pid, child: Child, again: bool) {
-        let raw = pid.as_raw_nonzero().get();
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok();
-        let message = match again {
-            true => Message::Replaced { pid: raw as u32 },
-            false => Message::Started { pid: raw as u32, spare: child.handed.is_some() },
-        };
-        // First of all: the app is waiting for it.
-        self.tell(child.link, child.id, &message, pidfd);
-        if let Some(handed) = &child.handed {
-            // Once is enough. Without it, the request is kept until the process ends.
-            let (data, once) = (Token::Handoff(raw).data(), EventFlags::IN | EventFlags::ET);
-            let _ = epoll::add(&self.epoll, handed.handoff(), data, once);
-        }
+    /// Notes a child.
+    fn born(&mut self, pid: i32, child: Child) {
         // Without it, standard error is read when the child ends: later, but nothing is missing.
         let _ =
-            epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(raw).data(), EventFlags::IN);
+            epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(pid).data(), EventFlags::IN);
         self.executing += usize::from(child.executes);
-        self.children.add(raw, child);
+        self.children.add(pid, child);
         fault::template_at(Stage::Told);
     }
 
@@ -465,4 +439,18 @@ impl Template {
             Err(_) => self.disconnect(number),
         }
     }
+}
+
+/// Forks; in the process, the call does not return. Gives the process's id, and what the next ones inherit.
+#[inline(always)]
+fn bear(birth: Birth<'_>) -> (rustix::io::Result<i32>, Items) {
+    match fault::fork().and_then(|()| sys::fork()) {
+        Ok(Forked::Child) => enter(birth),
+        Ok(Forked::Parent(pid)) => (Ok(pid.as_raw_nonzero().get()), birth.items),
+        Err(error) => (Err(error), birth.items),
+    }
+}
+
+fn new_pipe() -> Result<Stderr> {
+    Stderr::new().map_err(|error| Error::system("make a pipe", error))
 }

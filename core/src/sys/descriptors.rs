@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use rustix::io::DupFlags;
 
@@ -71,16 +71,6 @@ fn put(fd: RawFd, place: RawFd) -> std::io::Result<OwnedFd> {
     Ok(ManuallyDrop::into_inner(placed))
 }
 
-/// Puts `fd` in the place of `old`, which is closed by it.
-///
-/// # Errors
-/// The kernel's.
-pub(crate) fn move_to(fd: OwnedFd, old: OwnedFd) -> std::io::Result<OwnedFd> {
-    let mut place = old;
-    rustix::io::dup3(fd, &mut place, DupFlags::CLOEXEC)?;
-    Ok(place)
-}
-
 /// Puts each descriptor at its number, where it stays open over exec, and `own` out of their way.
 ///
 /// # Errors
@@ -109,7 +99,7 @@ pub(crate) fn place(places: Vec<(OwnedFd, RawFd)>, own: OwnedFd) -> std::io::Res
 ///
 /// # Errors
 /// The kernel's.
-pub(crate) fn make_standard(fd: &OwnedFd, place: RawFd) -> std::io::Result<()> {
+pub(crate) fn make_standard(fd: impl AsFd, place: RawFd) -> std::io::Result<()> {
     Ok(match place {
         0 => rustix::stdio::dup2_stdin(fd),
         1 => rustix::stdio::dup2_stdout(fd),
@@ -132,7 +122,7 @@ pub(crate) fn make_standard_of(other: RawFd, place: RawFd) -> std::io::Result<()
 /// The kernel's.
 pub(crate) fn make_null(place: RawFd) -> std::io::Result<()> {
     let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
-    make_standard(&null.into(), place)
+    make_standard(null, place)
 }
 
 /// Gives the name of the socket that `fd` is connected to, if it is one of the Unix domain.

@@ -64,11 +64,18 @@ pub(crate) fn ended() -> Option<Pid> {
 /// Reaps one child that has ended, if there is one: this one, or any.
 pub(crate) fn reap(child: Option<Pid>) -> Option<Reaped> {
     let child = child.map_or(-1, |child| child.as_raw_nonzero().get());
-    let mut status = 0;
+    let mut status = 0_i32;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both pointers are to memory of the right type, which outlives the call.
-    let pid = unsafe { libc::wait4(child, &mut status, libc::WNOHANG, usage.as_mut_ptr()) };
-    let pid = positive(pid)?;
+    let args = [
+        child as usize,
+        (&raw mut status).addr(),
+        libc::WNOHANG as usize,
+        usage.as_mut_ptr().addr(),
+    ];
+    // SAFETY: both pointers are to memory of the right type, which outlives the call. The C library would write to its
+    // errno, mostly to say that there is no child left, and so to a page that processes have in common.
+    let pid = unsafe { super::raw::syscall(libc::SYS_wait4, args) };
+    let pid = positive(pid as i32)?;
     // SAFETY: every bit pattern of rusage, zeros included, is valid.
     let usage = unsafe { usage.assume_init() };
     Some(Reaped {
@@ -92,9 +99,12 @@ pub(crate) fn group() -> i32 {
 }
 
 /// Leaves without destructors, exit handlers or stdio buffers of the program.
+#[inline(always)]
 pub(crate) fn exit_now(code: i32) -> ! {
-    // SAFETY: _exit has no precondition.
-    unsafe { libc::_exit(code) }
+    loop {
+        // SAFETY: exit_group(2) has no precondition, and does not come back.
+        unsafe { super::raw::syscall(libc::SYS_exit_group, [code as usize, 0, 0, 0]) };
+    }
 }
 
 /// Has `handler` called with the exit code when the program calls exit(3), before any handler that is

@@ -11,6 +11,7 @@ mod executed;
 mod fork;
 pub(crate) mod handler;
 pub(crate) mod map;
+pub(crate) mod message;
 pub(crate) mod pidfd;
 pub(crate) mod plugin;
 mod raw;

@@ -15,6 +15,7 @@ fn golden() -> Vec<Golden> {
         peak_kib: 3,
         lived_us: 4,
         unexecuted: true,
+        spare: true,
         last_words: b"w",
         stderr: b"err",
     };
@@ -60,11 +61,11 @@ fn golden() -> Vec<Golden> {
         #[cfg(feature = "testing")]
         (inject(), 0, 0, "01 07 0000 09000000 0000000000000000 02000000 03000000 03"),
         (
-            Message::Signal { pid: 0x0102_0304, signal: 9 },
+            Message::Signal { signal: 9 },
             5,
             0,
-            "01 08 0000 08000000 0500000000000000 \
-             04030201 09000000",
+            "01 08 0000 04000000 0500000000000000 \
+             09000000",
         ),
         (
             Message::Started { pid: 0x0102_0304, spare: true },
@@ -84,18 +85,11 @@ fn golden() -> Vec<Golden> {
             Message::Ended(ended),
             0x0102_0304_0506_0708,
             0,
-            "01 12 0000 35000000 0807060504030201 \
+            "01 12 0000 36000000 0807060504030201 \
              07000000 09000000 0100000000000000 0200000000000000 0300000000000000 0400000000000000 \
-             01 0100000077 03000000657272",
+             01 01 0100000077 03000000657272",
         ),
         (Message::Retired, 0, 0, "01 13 0000 00000000 0000000000000000"),
-        (
-            Message::Replaced { pid: 0x0102_0304 },
-            5,
-            1,
-            "01 14 0100 04000000 0500000000000000 \
-             04030201",
-        ),
         (
             Message::Arg(b"a\0b"),
             0,
@@ -313,6 +307,12 @@ fn another_version_is_refused() {
         octets[0] = version;
         assert_refused(decode(&octets), &format!("version {version} instead of 1"));
     }
+}
+
+#[test]
+fn a_process_tells_of_itself_as_the_table_says() {
+    let started = Message::Started { pid: 0x0102_0304, spare: true };
+    assert_eq!(Message::started(0x0102_0304, true, 5, 1)[..], started.encode(5, 1).0);
 }
 
 #[test]

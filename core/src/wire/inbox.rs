@@ -1,5 +1,6 @@
 //! Flow 2: room for the message that a link gives next.
 
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::RecvFlags;
@@ -10,19 +11,23 @@ use crate::Result;
 
 /// Octets of a message that is short.
 const SHORT: usize = 128;
+/// Octets of the longest.
+const LARGE: usize = HEADER + BODY_MAX;
 
 /// Takes messages off a link, one at a time.
 ///
-/// Most are short, and a long one takes no more room than it needs.
+/// Most are short, and one page then has all of them.
 pub(crate) struct Inbox {
     short: [u8; SHORT],
-    /// Of a longer one.
+    /// Room for a longer one; its beginning is put before the rest, which was received here.
     large: Vec<u8>,
+    /// A body that lay in a file.
+    file: Vec<u8>,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Inbox { short: [0; SHORT], large: Vec::new() }
+        Inbox { short: [0; SHORT], large: Vec::new(), file: Vec::new() }
     }
 }
 
@@ -74,21 +79,25 @@ impl Inbox {
         }
         if header.long {
             let file = fds.pop().ok_or_else(|| socket::short(got))?;
-            self.large = socket::read_long(file, header)?;
-            return Ok(Some((header, &self.large, fds.pop())));
+            self.file = socket::read_long(file, header)?;
+            return Ok(Some((header, &self.file, fds.pop())));
         }
         Ok(Some((header, &self.octets(got)[HEADER..], fds.pop())))
     }
 
     fn fill(&mut self, link: impl AsFd, fds: &mut Fds) -> rustix::io::Result<Received> {
-        // How long it is (recv(2)); no part of it is taken yet.
-        let flags = RecvFlags::PEEK | RecvFlags::TRUNC | RecvFlags::DONTWAIT;
-        let (_, len) = rustix::io::retry_on_intr(|| rustix::net::recv(&link, &mut [0; 1], flags))?;
-        if len <= SHORT {
-            return socket::receive(link, &mut self.short, fds, RecvFlags::DONTWAIT);
+        self.file = Vec::new();
+        if self.large.len() < LARGE {
+            // Memory that nothing was written to: what no message reaches into stays unused.
+            self.large = vec![0; LARGE];
         }
-        self.large.resize(len.min(HEADER + BODY_MAX), 0);
-        socket::receive(link, &mut self.large, fds, RecvFlags::DONTWAIT)
+        let mut parts =
+            [IoSliceMut::new(&mut self.short), IoSliceMut::new(&mut self.large[SHORT..])];
+        let received = socket::receive_parts(link, &mut parts, fds, RecvFlags::DONTWAIT)?;
+        if received.octets > SHORT {
+            self.large[..SHORT].copy_from_slice(&self.short);
+        }
+        Ok(received)
     }
 
     /// The message, in one piece.

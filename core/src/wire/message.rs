@@ -16,7 +16,6 @@ pub(crate) enum Message<'a> {
     #[cfg(feature = "testing")]
     Inject(crate::fault::Faults),
     Signal {
-        pid: u32,
         signal: i32,
     },
     Spares {
@@ -32,9 +31,6 @@ pub(crate) enum Message<'a> {
     },
     Ended(Ended<'a>),
     Retired,
-    Replaced {
-        pid: u32,
-    },
     Arg(&'a [u8]),
     Fds,
     Call {
@@ -80,6 +76,8 @@ pub(crate) struct Ended<'a> {
     pub lived_us: u64,
     /// It was killed before it had become the program that it was to be.
     pub unexecuted: bool,
+    /// It was a spare.
+    pub spare: bool,
     /// The process's own words, untrusted; empty when it left none.
     pub last_words: &'a [u8],
     /// The end of what it wrote to its standard error, untrusted.
@@ -194,6 +192,7 @@ impl<'a> Message<'a> {
     /// The code of [`Message::Arg`], whose body may lie in a file that is made once for many.
     pub const ARG: u8 = 32;
 
+    const STARTED: u8 = 16;
     const RUN: u8 = 37;
 
     /// The code of [`Message::Ready`], whose body a stream may bring later.
@@ -210,11 +209,10 @@ impl<'a> Message<'a> {
             #[cfg(feature = "testing")]
             Message::Inject(_) => 7,
             Message::Signal { .. } => 8,
-            Message::Started { .. } => 16,
+            Message::Started { .. } => Self::STARTED,
             Message::Refused { .. } => 17,
             Message::Ended(_) => 18,
             Message::Retired => 19,
-            Message::Replaced { .. } => 20,
             Message::Arg(_) => Self::ARG,
             Message::Fds => 33,
             Message::Call { .. } => 34,
@@ -266,9 +264,8 @@ impl<'a> Message<'a> {
                 .u32(faults.forks)
                 .u32(faults.kills)
                 .u8(faults.stage.map_or(0, |stage| stage as u8)),
-            Message::Signal { pid, signal } => body.u32(*pid).u32(*signal as u32),
+            Message::Signal { signal } => body.u32(*signal as u32),
             Message::Started { pid, spare } => body.u32(*pid).u8((*spare).into()),
-            Message::Replaced { pid } => body.u32(*pid),
             Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
             Message::Ended(ended) => ended.encode(body),
             Message::Run { report, entry } => body.u8((*report).into()).rest(entry),
@@ -315,12 +312,11 @@ impl<'a> Message<'a> {
             6 => Message::Begin,
             #[cfg(feature = "testing")]
             7 => Message::Inject(inject(&mut fields)?),
-            8 => Message::Signal { pid: fields.u32()?, signal: fields.u32()? as i32 },
-            16 => Message::Started { pid: fields.u32()?, spare: fields.flag()? },
+            8 => Message::Signal { signal: fields.u32()? as i32 },
+            Self::STARTED => Message::Started { pid: fields.u32()?, spare: fields.flag()? },
             17 => Message::Refused { errno: fields.u32()? as i32, what: fields.rest() },
             18 => Message::Ended(Ended::decode(&mut fields)?),
             19 => Message::Retired,
-            20 => Message::Replaced { pid: fields.u32()? },
             Self::ARG => Message::Arg(fields.rest()),
             33 => Message::Fds,
             34 => Message::Call { function: fields.octets()?, args: all(&mut fields)? },
@@ -347,6 +343,17 @@ impl<'a> Message<'a> {
         let (report, entry) = body.split_first()?;
         let run = Header { code: Self::RUN, long: false, fds: 0, len: body.len() as u32, id: 0 };
         (*header == run.encode() && *report == 0).then_some(entry)
+    }
+
+    /// The octets of [`Message::Started`], as [`Message::encode`] would give them, without that table.
+    #[inline(always)]
+    pub fn started(pid: u32, spare: bool, id: u64, fds: u16) -> [u8; HEADER + 5] {
+        let header = Header { code: Self::STARTED, long: false, fds, len: 5, id };
+        let mut octets = [0; HEADER + 5];
+        octets[..HEADER].copy_from_slice(&header.encode());
+        octets[HEADER..HEADER + 4].copy_from_slice(&pid.to_le_bytes());
+        octets[HEADER + 4] = spare.into();
+        octets
     }
 
     /// The error for a message that is known but has no business where it arrived.
@@ -384,6 +391,7 @@ impl<'a> Ended<'a> {
             .u64(self.peak_kib)
             .u64(self.lived_us)
             .u8(self.unexecuted.into())
+            .u8(self.spare.into())
             .octets(self.last_words)
             .octets(self.stderr)
     }
@@ -397,6 +405,7 @@ impl<'a> Ended<'a> {
             peak_kib: fields.u64()?,
             lived_us: fields.u64()?,
             unexecuted: fields.flag()?,
+            spare: fields.flag()?,
             last_words: fields.octets()?,
             stderr: fields.octets()?,
         })

@@ -18,17 +18,16 @@
 //! |---|---|---|---|---|
 //! | 1 | `Connect` | app → template | a link | – |
 //! | 2 | `State` | app → template | the directory | umask, locale, environment |
-//! | 3 | `Fork` | app → template | the process's socket | octets of orders that wait in it, whether no descriptors are among them, whether it executes |
+//! | 3 | `Fork` | app → template → spare | the process's socket; to a spare, also the link | octets of orders that wait in it, whether no descriptors are among them, whether it executes |
 //! | 4 | `Spares` | app → template | – | how many |
 //! | 5 | `Exec` | app → template | the process's socket | – |
 //! | 6 | `Begin` | app → template | – | – |
 //! | 7 | `Inject` | app → template | – | what is to fail; with the feature `testing` |
-//! | 8 | `Signal` | app → template | – | pid, signal |
-//! | 16 | `Started` | template → app | a pidfd | pid, whether it was a spare |
+//! | 8 | `Signal` | app → template | – | signal |
+//! | 16 | `Started` | process or template → app | a pidfd | pid, whether it was a spare |
 //! | 17 | `Refused` | template → app | – | errno, what was tried |
 //! | 18 | `Ended` | template → app | – | how, see [`Ended`] |
 //! | 19 | `Retired` | template → app | – | – |
-//! | 20 | `Replaced` | template → app | a pidfd | pid |
 //! | 32 | `Arg` | app → process | – | the octets |
 //! | 33 | `Fds` | app → process | the descriptors | – |
 //! | 34 | `Call` | app → process | – | function, arguments |
@@ -42,11 +41,12 @@
 //! | 48 | `Ready` | process → app | – | the sandbox's posture, if it has one |
 //! | 64 | `LastWords` | process → template | – | how its function ended, text |
 //!
-//! `Replaced` says that another process has what a spare was given and, killed, had not taken.
-//! `Signal` is for a process whose pidfd found no place in the app; the template obeys for a child of that id and
-//! link only, which it has not reaped.
+//! `Signal` is for a process that has not said that it exists, or whose pidfd found no place in the app; the template
+//! obeys for a child that it has not reaped.
+//! `Started` comes from the process itself, over its template's link, before it closes that and follows its orders;
+//! from the template for itself, and for a process in an image of its own.
 //! `Begin` is the first message to a template in an image of its own, sent before there is one.
-//! `Connect` … `Replaced` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
+//! `Connect` … `Retired` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
 //! `Arg` … `Ready` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
 //! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error.
 

@@ -113,11 +113,21 @@ pub(crate) fn receive(
     fds: &mut impl Extend<OwnedFd>,
     flags: RecvFlags,
 ) -> rustix::io::Result<Received> {
+    receive_parts(socket, &mut [IoSliceMut::new(buffer)], fds, flags)
+}
+
+/// The same, into several buffers, one after the other.
+pub(crate) fn receive_parts(
+    socket: impl AsFd,
+    buffers: &mut [IoSliceMut<'_>],
+    fds: &mut impl Extend<OwnedFd>,
+    flags: RecvFlags,
+) -> rustix::io::Result<Received> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
     let received = rustix::io::retry_on_intr(|| {
-        rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags)
+        rustix::net::recvmsg(&socket, buffers, &mut ancillary, flags)
     })?;
     for message in ancillary.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {

@@ -13,7 +13,7 @@ impl Job {
     pub fn orphaned(self: &Rc<Self>, why: &str) {
         match self.stage.get() {
             Stage::Waiting => self.ask_again(why),
-            Stage::Asked => self.maybe_begun(why),
+            Stage::Asked => self.maybe_begun(&format!("template died ({why})")),
             Stage::Started | Stage::Running => self.await_end(),
             Stage::Over => (),
         }
@@ -25,9 +25,14 @@ impl Job {
         let template = self.recipe.borrow().as_ref().map(|asking| asking.template.clone());
         let Some(template) = template else { return };
         if let Err(error) = Link::of(&template).and_then(|link| link.ask(self)) {
-            let message = format!("{error} (the template before it: {why})");
+            let message = format!("{error} (before it: {why})");
             self.fail_later(Error::new(ErrorKind::NoTemplate, message));
         }
+    }
+
+    /// The spare that was to be the process has ended before it said that it had its orders. Asks again.
+    pub fn not_begun(self: &Rc<Self>) {
+        self.maybe_begun("a spare was killed");
     }
 
     /// Finds out, from its socket, whether a process has read the orders.
@@ -44,7 +49,7 @@ impl Job {
                 Err(Errno::AGAIN) => (),
                 Err(Errno::CONNRESET) => job.ask_again(&why),
                 _ => {
-                    let message = format!("template died ({why}) while the process may have begun");
+                    let message = format!("{why} while the process may have begun");
                     job.fail(Error::new(ErrorKind::NoTemplate, message));
                 }
             }
@@ -74,6 +79,6 @@ impl Job {
 
     fn lost(self: &Rc<Self>) {
         let pid = self.pid.get().unwrap_or(0);
-        self.ended(Exit::with_template(&self.entry, pid));
+        self.ended(pid, Exit::with_template(&self.entry, pid));
     }
 }

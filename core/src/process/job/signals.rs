@@ -1,13 +1,9 @@
 //! Flow 2: the process behind a job, as it can be signalled and looked at.
 
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
-
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal, test_kill_process};
 
 use super::{Job, Stage};
-use crate::log::note;
 use crate::sys::{self, stamp::stamp};
 use crate::{Error, ErrorKind, Result};
 
@@ -28,17 +24,10 @@ impl Job {
         }
         match self.stage.get() {
             Stage::Started | Stage::Running => self.send(known),
+            // It may be held up, and never come to say that it exists.
+            Stage::Asked if known == Signal::KILL => self.send(known),
             _ => Ok(()),
         }
-    }
-
-    /// Another process has its orders: the first was a spare, and was killed before it had taken them.
-    pub fn replaced(&self, pid: u32, pidfd: Option<OwnedFd>) {
-        self.pid.set(Some(pid));
-        self.pidfd.replace(pidfd.map(Rc::new));
-        self.span.record("pid", pid);
-        self.span.in_scope(|| note!(DEBUG "spare was killed and replaced", pid = pid));
-        self.pass_signal_on();
     }
 
     pub(super) fn pass_signal_on(&self) {
@@ -53,12 +42,13 @@ impl Job {
         if let Some(pidfd) = pidfd {
             return pidfd_send_signal(&*pidfd, signal).map_err(|_| self.over());
         }
-        // Descriptors had run out, here or in the template, which is its parent and surely hits no other.
-        let asked = self.asked.borrow();
-        match (asked.0.upgrade(), self.pid.get()) {
-            (Some(link), Some(pid)) => link.signal(asked.1, pid, signal),
+        // It has not said that it exists, or descriptors had run out as it did. The template is its parent and surely
+        // hits no other.
+        let (link, id) = &*self.asked.borrow();
+        match link.upgrade() {
+            Some(link) => link.signal(*id, signal),
             // A template that is gone takes it along.
-            _ => Err(self.over()),
+            None => Err(self.over()),
         }
     }
 

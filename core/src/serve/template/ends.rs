@@ -6,7 +6,6 @@ use rustix::event::epoll;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::child::Child;
-use super::super::spare::Handed;
 use super::super::stderr::Read;
 use super::Template;
 use crate::sys::{self, Reaped};
@@ -25,12 +24,11 @@ pub(super) fn forget(epoll: &OwnedFd, fd: impl AsFd) {
 }
 
 impl Template {
-    /// Sends a child a signal, if it is the one that the app means: one that is not reaped has its id for itself.
-    pub(super) fn signal(&self, link: u64, id: u64, pid: u32, signal: i32) {
-        let is_it = |child: &Child| child.link == link && child.id == id;
-        let raw = pid.cast_signed();
-        if self.children.get(raw).is_some_and(is_it)
-            && let (Some(pid), Some(signal)) = (Pid::from_raw(raw), Signal::from_named_raw(signal))
+    /// Sends a child a signal: one that is not reaped has its id for itself.
+    pub(super) fn signal(&self, link: u64, id: u64, signal: i32) {
+        let child = self.children.find(|child| child.link == link && child.id == id);
+        if let (Some(pid), Some(signal)) =
+            (child.and_then(Pid::from_raw), Signal::from_named_raw(signal))
         {
             // It may have ended by itself; then its end is told soon.
             let _ = kill_process(pid, signal);
@@ -48,15 +46,6 @@ impl Template {
         {
             forget(&self.epoll, stray.pipe());
             self.strays.remove(&pid);
-        }
-    }
-
-    /// A spare has taken its request, or is dying: then that is seen at its end.
-    pub(super) fn handoff_ready(&mut self, pid: i32) {
-        if let Some(child) = self.children.get_mut(pid)
-            && child.handed.as_ref().is_some_and(Handed::taken)
-        {
-            child.handed = None;
         }
     }
 
@@ -89,14 +78,6 @@ impl Template {
 
     fn child_ended(&mut self, mut child: Child, reaped: &Reaped, unexecuted: bool) {
         self.executing -= usize::from(child.executes);
-        if let Some(handed) = child.handed.take()
-            && !handed.taken()
-            && self.links.contains_key(&child.link)
-            // If there can be no other, the end of this one is told.
-            && self.fork(child.link, child.id, handed.socket, handed.waiting, true).is_ok()
-        {
-            return;
-        }
         // All that the child itself wrote lies in the pipe by now.
         let end = child.stderr.read_last(&mut self.packet);
         self.tell(child.link, child.id, &child.ended(reaped, unexecuted), None);
