@@ -137,6 +137,10 @@ fn none_left_for_those_to_be_killed(template: &Template) {
     heard.wait_for(1);
     let pid = pool.report().workers[0].pid.expect("a process");
     pool.kill(pid, libc::SIGSTOP).expect("a worker");
+    // The signal goes by way of the template.
+    eventually("it is stopped", || {
+        processes::status(pid, "State").filter(|state| state.starts_with('T'))
+    });
     heard.of(1, pool.submit(Task::Answer).deadline(Duration::from_millis(50)));
     heard.wait_for(2);
     assert_eq!(heard.with(Some(ErrorKind::Deadline)), 1);
