@@ -35,6 +35,11 @@ impl Entry {
         (self.enter)(worker.entering(self.name))
     }
 
+    /// In a template: has the code of all of them at hand for its processes.
+    pub(crate) fn map_all() {
+        ENTRIES.iter().for_each(|entry| crate::sys::code::map(entry.enter as usize));
+    }
+
     pub(crate) fn find(name: &[u8]) -> Option<&'static Entry> {
         ENTRIES.iter().copied().find(|entry| is(entry.name, name))
     }

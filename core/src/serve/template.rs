@@ -26,6 +26,7 @@ use super::limit::Limit;
 use super::link::Link;
 use super::spare::{Spare, Spares};
 use super::stderr::{Packet, Stderr};
+use crate::entry::Entry;
 use crate::fault::{self, Stage};
 use crate::sys::{self, Apart, Forked};
 use crate::wire::{Inbox, Message, Waiting, socket};
@@ -62,6 +63,7 @@ fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
 pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     sys::title::show(*b"template", b"");
+    Entry::map_all();
     let template = Template::new(root, items).and_then(|template| Ok(Apart::new(template)?));
     let code = match template.and_then(|mut template| template.run()) {
         Ok(()) => 0,

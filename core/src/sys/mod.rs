@@ -4,6 +4,7 @@
 //! provide is Linux 5.11 (epoll_pwait2) and later: memfd, pidfd, close_range, signalfd.
 
 mod apart;
+pub(crate) mod code;
 pub(crate) mod descriptors;
 mod environment;
 pub(crate) mod epoll;
