@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tine::pool::{Leave, Recycle, WorkerState};
-use tine::{Hold, Rung, Sandbox, Template};
+use tine::{ErrorKind, Hold, Rung, Sandbox, Template};
 use tine_tests::jobs::{Heard, Jobs, Task, failure, pid_of, pool, running};
 use tine_tests::told::eventually;
 use tine_tests::{LONG, cases, processes, runner};
@@ -225,8 +225,9 @@ fn a_minimum_that_cannot_be_had(template: &Template) {
     let jobs = pool(template).max(2).sandbox(&sandbox).build().expect("a pool");
     let waiting: Vec<_> = (0..5).map(|_| jobs.submit(Task::Answer)).collect();
     for job in &waiting {
-        let error = failure(job).to_string();
-        assert!(error.contains("sandbox: Landlock network is missing"), "{error}");
+        let error = failure(job);
+        assert_eq!(error.kind(), ErrorKind::Sandbox, "{error}");
+        assert!(error.to_string().contains("sandbox: Landlock network is missing"), "{error}");
     }
     assert!(jobs.report().ended[&Leave::NeverReady] <= 20, "{}", jobs.report());
 }

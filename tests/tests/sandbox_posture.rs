@@ -110,7 +110,9 @@ fn old_kernel() {
         let worker = |sandbox| Told::run(template.fork().sandbox(&sandbox), RETURN);
         for rung in LANDLOCK {
             let told = worker(Sandbox::decoder().require(rung, Hold::Partly));
-            let text = told.refusal().to_string();
+            let error = told.refusal();
+            assert_eq!(error.kind(), ErrorKind::Sandbox, "{error}");
+            let text = error.to_string();
             assert!(text.contains(&rung.to_string()) && text.contains("no Landlock"), "{text}");
             assert!(!told.exit().success());
         }

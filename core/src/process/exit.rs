@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::wire::{Ended, How, Last, LastWords};
+use crate::{Error, ErrorKind};
 
 /// The account of a process's end, told once.
 ///
@@ -25,6 +26,8 @@ pub struct Exit {
     stderr: String,
     /// It was killed before it had become the program that it was to be.
     unexecuted: bool,
+    /// Its sandbox held less than was required.
+    unconfined: bool,
 }
 
 /// Why a process ended.
@@ -58,7 +61,8 @@ pub enum Cause {
     },
     /// What the app sent could not be carried out; the text says what and why.
     BadOrders(String),
-    /// A function called in it failed, or a library could not be loaded; the text says which and why.
+    /// A function called in it failed, a library could not be loaded, or its sandbox holds less than is
+    /// [required](crate::Sandbox::require); the text says which and why.
     Unprepared(String),
     /// The handle was dropped before `run`.
     Dropped,
@@ -68,10 +72,13 @@ pub enum Cause {
 
 impl Exit {
     pub(super) fn new(entry: &str, ended: &Ended<'_>) -> Self {
+        let cause = Cause::new(ended);
+        let how = LastWords::decode(ended.last_words).map(|last| last.how);
+        let unconfined = matches!(cause, Cause::Unprepared(_)) && how.ok() == Some(How::Unconfined);
         Exit {
             pid: ended.pid,
             entry: entry.into(),
-            cause: Cause::new(ended),
+            cause,
             status: Some(ended.status),
             user: Duration::from_micros(ended.user_us),
             system: Duration::from_micros(ended.system_us),
@@ -79,6 +86,7 @@ impl Exit {
             lived: Duration::from_micros(ended.lived_us),
             stderr: lossy(ended.stderr),
             unexecuted: ended.unexecuted,
+            unconfined,
         }
     }
 
@@ -94,6 +102,7 @@ impl Exit {
             lived: Duration::ZERO,
             stderr: String::new(),
             unexecuted: false,
+            unconfined: false,
         }
     }
 
@@ -101,6 +110,12 @@ impl Exit {
     pub(super) fn may_have_begun(&self) -> bool {
         !self.unexecuted
             && !matches!(self.cause, Cause::BadOrders(_) | Cause::Unprepared(_) | Cause::Dropped)
+    }
+
+    /// Why there is no process that could be used.
+    pub(super) fn refusal(&self) -> Error {
+        let kind = if self.unconfined { ErrorKind::Sandbox } else { ErrorKind::NoProcess };
+        Error::new(kind, self.to_string())
     }
 
     /// The process id that it had.
@@ -198,7 +213,7 @@ impl Cause {
             }
             How::BadOrders => Cause::BadOrders(lossy(last.text)),
             How::Dropped => Cause::Dropped,
-            How::Unprepared => Cause::Unprepared(lossy(last.text)),
+            How::Unprepared | How::Unconfined => Cause::Unprepared(lossy(last.text)),
         };
         (code == last.how.code()).then_some(cause)
     }

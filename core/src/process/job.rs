@@ -338,7 +338,7 @@ impl Job {
             Said::Ready(_) | Said::Nothing | Said::End => (),
         }
         if self.on_run.borrow().is_some() {
-            self.fail(Error::new(ErrorKind::NoProcess, exit.to_string()));
+            self.fail(exit.refusal());
         }
         self.stage.set(Stage::Over);
     }

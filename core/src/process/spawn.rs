@@ -132,7 +132,8 @@ impl Process {
     /// Puts a sandbox on the process, just before it enters its function.
     ///
     /// Copies inherit it, so that a template is given it once for all of its processes. One that cannot have
-    /// what the sandbox [requires](Sandbox::require) exits, and `run`'s callback is told why. A rung that is
+    /// what the sandbox [requires](Sandbox::require) exits, and `run`'s callback is told why
+    /// ([`ErrorKind::Sandbox`](crate::ErrorKind::Sandbox)). A rung that is
     /// merely missing is told by [`Running::posture`].
     pub fn sandbox(self, sandbox: &Sandbox) -> Self {
         self.give(Ok(Given::Sandbox(sandbox.encode().into())))

@@ -147,7 +147,10 @@ impl Orders {
     #[cold]
     fn put_on(&self, sandbox: &Sandbox) -> Result<Vec<u8>, Stopped> {
         let posture = sandbox.apply();
-        sandbox.check(&posture).map_err(|error| self.unprepared(error.to_string()))?;
+        sandbox.check(&posture).map_err(|error| Stopped {
+            how: How::Unconfined,
+            ..self.unprepared(error.to_string())
+        })?;
         Ok(posture.encode())
     }
 

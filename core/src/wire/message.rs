@@ -112,6 +112,8 @@ pub(crate) enum How {
     Dropped = 6,
     /// A function that was called in it failed or panicked, or a library could not be loaded.
     Unprepared = 7,
+    /// Its sandbox holds less than was required.
+    Unconfined = 8,
 }
 
 /// The last words of a process as they stand in its pipe: a packet of at most [`LastWords::MAX`] octets.
@@ -130,7 +132,7 @@ impl How {
     pub fn code(self) -> i32 {
         match self {
             How::Returned | How::Dropped => 0,
-            How::Failed | How::BadOrders | How::Unprepared => 1,
+            How::Failed | How::BadOrders | How::Unprepared | How::Unconfined => 1,
             How::Panicked => 101,
             How::NotFound => 127,
         }
@@ -138,7 +140,7 @@ impl How {
 
     fn from_code(code: u8) -> Result<How> {
         use How::*;
-        [Returned, Failed, Panicked, NotFound, BadOrders, Dropped, Unprepared]
+        [Returned, Failed, Panicked, NotFound, BadOrders, Dropped, Unprepared, Unconfined]
             .into_iter()
             .find(|how| *how as u8 == code)
             .ok_or_else(|| garbage(format_args!("unknown ending {code}")))
