@@ -15,7 +15,7 @@ export DIR SHOT REPORT TARGET KEPT
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test driven lint bench fuzz soak flatpak
+.PHONY: help demo test driven avif lint bench fuzz soak flatpak
 
 help: ## list what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1|/p' Makefile | awk -F '|' '{ printf "%-15s%s\n", $$1, $$2 }'
@@ -40,6 +40,11 @@ driven: ## press keys and click in the viewer, on displays of its own; listen to
 	@tools/packages build headless test
 	@tools/rust
 	$(CARGO) test --package tine-viewer --test driven --test features --test wayland --test accessible
+
+avif: ## test the viewer built with what decodes AVIF
+	@tools/packages build
+	@tools/rust
+	$(CARGO) test --package tine-viewer --features avif --test avif --test worker
 
 lint: ## check format and run clippy
 	@tools/packages build

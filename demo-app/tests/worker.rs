@@ -71,6 +71,10 @@ fn pictures() -> Result<Vec<PathBuf>> {
             paths.push(path);
         }
     }
+    #[cfg(feature = "avif")]
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/avif"))? {
+        paths.push(entry?.path());
+    }
     paths.sort();
     Ok(paths)
 }

@@ -77,6 +77,8 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
         Format::Jpeg => jpeg::decode(reader, want)?,
         Format::Svg => svg::decode(reader, want)?,
         Format::JpegXl => jxl::decode(reader)?,
+        #[cfg(feature = "avif")]
+        Format::Other(ImageFormat::Avif) => super::avif::decode(reader)?,
         Format::Other(ImageFormat::WebP) => {
             let mut octets = Vec::new();
             reader.take(MEMORY_LIMIT).read_to_end(&mut octets)?;

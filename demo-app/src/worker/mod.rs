@@ -17,6 +17,8 @@ use crate::layout::Size;
 use crate::message::{Answer, Drawing, Failure, Request, Want};
 
 mod animation;
+#[cfg(feature = "avif")]
+mod avif;
 mod colour;
 mod decode;
 mod error;
