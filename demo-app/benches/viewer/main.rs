@@ -14,13 +14,15 @@
 
 #[path = "../../tests/desktop/mod.rs"]
 mod desktop;
+#[path = "../../../tests/src/figures.rs"]
+#[expect(dead_code, unused_imports, reason = "it has what all benches need, and tests of its own")]
+mod figures;
 mod peers;
 mod pictures;
 mod report;
 mod runs;
 
 use std::error::Error;
-use std::path::Path;
 
 use desktop::Desktop;
 use pictures::Set;
@@ -56,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let large = pictures::large(scratch.path())?;
     runs::open(&desktop, &large, &mut report)?;
-    report.write(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
+    report.tell();
     report.table();
     report.bounds();
     Ok(())

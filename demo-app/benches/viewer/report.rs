@@ -1,10 +1,8 @@
 //! What is printed: a table and the bounds for people; and a JSON line for each figure, for programs.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::Path;
 
+use crate::figures::{Figures, Size};
 use crate::pictures::Set;
 
 /// One figure.
@@ -40,16 +38,11 @@ impl Figure {
         Self { during: Some(during), ..self }
     }
 
-    fn json(&self) -> String {
-        let Self { case, metric, value, unit, files, .. } = self;
-        let text = |name: &str, text: Option<&str>| {
-            text.map(|text| format!(r#","{name}":"{text}""#)).unwrap_or_default()
-        };
-        format!(
-            r#"{{"bench":"viewer","case":"{case}","metric":"{metric}","value":{value:.3},"unit":"{unit}","files":{files}{}{}}}"#,
-            text("set", self.set),
-            text("during", self.during)
-        )
+    fn tell(&self, figures: &mut Figures) {
+        let mut sizes = vec![("files", Size::Count(self.files as u32))];
+        sizes.extend(self.set.map(|set| ("set", Size::Kind(set))));
+        sizes.extend(self.during.map(|during| ("during", Size::Kind(during))));
+        figures.tell(self.case, &sizes, (self.metric, self.unit), self.value);
     }
 
     /// On what it was measured.
@@ -108,13 +101,10 @@ impl Report {
         self.lost = Some((set.name, lost));
     }
 
-    /// Prints a JSON line for each figure, and writes them to `bench/viewer.jsonl` beside `scratch`.
-    pub fn write(&self, scratch: &Path) -> io::Result<()> {
-        let lines: String = self.figures.iter().map(|figure| figure.json() + "\n").collect();
-        print!("{lines}");
-        let folder = scratch.with_file_name("bench");
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join("viewer.jsonl"), lines)
+    /// Prints a JSON line for each figure, and keeps them in `bench/viewer.jsonl` of cargo's target folder.
+    pub fn tell(&self) {
+        let mut figures = Figures::begin("viewer", env!("CARGO_TARGET_TMPDIR"));
+        self.figures.iter().for_each(|figure| figure.tell(&mut figures));
     }
 
     /// Prints all figures, and why a case has none.
