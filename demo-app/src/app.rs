@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Instant;
 use tine::Template;
 
+use crate::ahead::{Ahead, give_head_start};
 use crate::finish::Finish;
 use crate::measures::Measures;
 use crate::options::Options;
@@ -27,6 +28,8 @@ pub struct Shared {
     /// What is remembered.
     pub settings: RefCell<Settings>,
     start: Instant,
+    /// What was begun for the first window.
+    ahead: RefCell<Option<Ahead>>,
     /// One for each window.
     finishes: RefCell<Vec<Rc<Finish>>>,
     /// A window could not be made.
@@ -40,14 +43,17 @@ const NICE: i32 = 10;
 /// Runs the program until its last window is closed.
 pub fn run(template: Template, options: Options, start: Instant) -> ExitCode {
     lower(&template);
-    let app = adw::Application::builder().application_id(ID).flags(flags(&options)).build();
     // What a script is shown does not depend on what a person liked.
     let settings = if options.is_script() { Settings::default() } else { Settings::load() };
+    // If another process has the windows it is in vain.
+    let ahead = Ahead::begin(&template, &options, &settings, start);
+    let app = adw::Application::builder().application_id(ID).flags(flags(&options)).build();
     let shared = Rc::new(Shared {
         template,
         options,
         settings: RefCell::new(settings),
         start,
+        ahead: RefCell::new(ahead),
         finishes: RefCell::default(),
         failed: Default::default(),
     });
@@ -108,11 +114,17 @@ impl Shared {
         app: &adw::Application,
         paths: &[PathBuf],
     ) -> std::io::Result<()> {
-        let measures = Rc::new(Measures::new(self.start, self.options.report.is_some())?);
+        let ahead = self.ahead.take().filter(|ahead| ahead.is_for(paths));
+        let (measures, gallery) = match ahead {
+            Some(ahead) => (ahead.measures, Some(ahead.gallery)),
+            None => (Rc::new(Measures::new(self.start, self.options.report.is_some())?), None),
+        };
         let window = Window::new(app, self, &measures);
-        window.open(paths)?;
+        window.open_ahead(paths, gallery)?;
         let finish = Finish::new(self, &window, &measures);
         self.finishes.borrow_mut().push(finish);
+        // It is laid out next, which takes a while.
+        window.gallery().as_ref().inspect(|gallery| give_head_start(gallery));
         window.present();
         Ok(())
     }

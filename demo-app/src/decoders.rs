@@ -16,7 +16,7 @@ use crate::worker;
 
 /// Pictures that a worker has in hand at most: the one it decodes, and the next, so that it never waits for
 /// the app.
-const LOAD: usize = 2;
+pub const LOAD: usize = 2;
 /// How long a worker may take to be there, and for one picture, by the clock: plenty, as the machine may be
 /// busy.
 const PATIENCE: Duration = Duration::from_secs(60);

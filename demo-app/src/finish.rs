@@ -100,6 +100,8 @@ fn close_when_idle(window: &Window, gallery: &Gallery) {
             }
         }
     );
+    // It may have been begun long before.
+    close(gallery);
     gallery.connect_idle_notify(close);
 }
 

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use tine::Template;
 use tine::pool::ncpu;
-use tine_viewer::decoders::{Decoders, Urgency};
+use tine_viewer::decoders::{Decoders, LOAD, Urgency};
 use tine_viewer::layout::Size;
 use tine_viewer::worker::DECODE;
 
@@ -132,10 +132,13 @@ impl Gallery {
 
     /// Makes thumbnails for squares of this side from now on, in pixels.
     pub fn set_side(&self, side: u32) {
+        self.set_sizes(Sizes { side, ..self.imp().sizes.get() });
+    }
+
+    /// The same; whole pictures fit into this screen from now on.
+    pub fn set_sizes(&self, sizes: Sizes) {
         let imp = self.imp();
-        let before = imp.sizes.get();
-        imp.sizes.set(Sizes { side, ..before });
-        if before.side != side {
+        if imp.sizes.replace(sizes).side != sizes.side {
             imp.call_off_where(|target| matches!(target, Target::Thumbnail(_)));
             imp.thumbnails.borrow_mut().forget_all();
             imp.pump();
@@ -256,6 +259,14 @@ impl Gallery {
         let closure =
             glib::closure_local!(move |this: &Self, path: &str, why: &str| act(this, path, why));
         self.connect_closure("unreadable", false, closure)
+    }
+
+    /// Whether the workers have as many pictures in hand as they take, or all that are wanted.
+    pub fn is_begun(&self) -> bool {
+        let imp = self.imp();
+        let (begun, all) = imp.under_way.borrow().begun();
+        let more_may_come = imp.listing.get() || imp.opening.get() > 0 || begun < all;
+        begun >= ncpu() * LOAD || all > 0 && !more_may_come
     }
 
     /// The workers.

@@ -13,6 +13,8 @@ mod hand;
 mod typed;
 mod view;
 
+pub use view::fitting;
+
 use gtk4::glib;
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;

@@ -1,7 +1,7 @@
 //! An image viewer whose thumbnails are made by workers forked from a template that never saw GTK.
 //!
 //! ```text
-//! main ─ app ─ window ─┬─ grid ── tile
+//! main ─ app ─ window ─┬─ grid ── tile                   ahead: a gallery before there is a window
 //!                      ├─ picture_view ── canvas
 //!                      └─ gallery ─┬─ listing: names, in a thread ──▶ catalog
 //!                                  ├─ index: orders and finds them, in a thread ──▶ picture_list
@@ -13,6 +13,7 @@
 
 mod about;
 mod accessible;
+mod ahead;
 mod animation;
 mod app;
 mod arrange;

@@ -94,6 +94,12 @@ impl UnderWay {
         self.entries.values().filter(|entry| entry.urgency == urgency).count()
     }
 
+    /// How many a worker has in hand, and how many there are in all.
+    pub fn begun(&self) -> (usize, usize) {
+        let begun = self.entries.values().filter(|entry| entry.is_begun()).count();
+        (begun, self.entries.len())
+    }
+
     /// All of them.
     pub fn targets(&self) -> Vec<Target> {
         self.entries.keys().copied().collect()

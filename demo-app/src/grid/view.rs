@@ -6,6 +6,13 @@ use std::ops::Range;
 /// Around a tile, in a cell of the grid: see `style.css`.
 const PADDING: i32 = 4;
 
+/// How many thumbnails of this size are in view in a window of that size, about.
+pub fn fitting(side: i32, (width, height): (i32, i32)) -> u32 {
+    let tile = Shape::new(side).width() + 2 * PADDING;
+    let along = |length: i32| (length / tile).max(1) as u32;
+    along(width) * along(height)
+}
+
 impl Grid {
     /// Keeps the gallery informed of what is in view.
     pub(super) fn follow_view(&self) {

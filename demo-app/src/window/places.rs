@@ -5,6 +5,7 @@ use gtk4::gdk;
 use std::path::{Path, PathBuf};
 use tine_viewer::layout::Size;
 
+use crate::ahead::arrangement;
 use crate::gallery::Sizes;
 use crate::listing::{Source, split};
 
@@ -15,10 +16,23 @@ impl Window {
     ///
     /// No thread can be started.
     pub fn open(&self, paths: &[PathBuf]) -> std::io::Result<()> {
+        self.open_ahead(paths, None)
+    }
+
+    /// The same; the gallery may have been made and opened before.
+    ///
+    /// # Errors
+    ///
+    /// As of [`open`](Self::open).
+    pub fn open_ahead(&self, paths: &[PathBuf], ahead: Option<Gallery>) -> std::io::Result<()> {
         let imp = self.imp();
         imp.picture.clear();
         imp.trouble.take();
-        let gallery = self.new_gallery()?;
+        let is_open = ahead.is_some();
+        let gallery = match ahead {
+            Some(gallery) => self.adopt(gallery),
+            None => self.new_gallery()?,
+        };
         match paths {
             [file] if !file.is_dir() => {
                 let (folder, name) = split(file);
@@ -37,28 +51,41 @@ impl Window {
                     _ => None,
                 };
                 self.set_place(folder, paths.len());
-                gallery.open(None, paths.iter().map(source).collect())?;
+                if !is_open {
+                    gallery.open(None, paths.iter().map(source).collect())?;
+                }
                 self.set_gallery(&gallery);
                 imp.stack.set_visible_child(&*imp.grid);
                 imp.grid.grab_focus();
+                if is_open {
+                    self.explain_emptiness();
+                }
             }
         }
         Ok(())
     }
 
     fn new_gallery(&self) -> std::io::Result<Gallery> {
-        let (shared, imp) = (self.shared(), self.imp());
-        let (scale, screen) = monitors();
-        let sizes = Sizes { side: imp.grid.side() as u32 * scale, screen };
+        let shared = self.shared();
         let sweep = shared.options.exit_when_idle;
-        let gallery = Gallery::new(&shared.template, sizes, sweep, Rc::clone(self.measures()))?;
-        let settings = shared.settings.borrow();
-        gallery.arrange(crate::arrange::Arrangement {
-            sort: settings.sort,
-            reversed: settings.reversed,
-            filter: String::new(),
-        });
+        let measures = Rc::clone(self.measures());
+        let gallery = Gallery::new(&shared.template, self.sizes(), sweep, measures)?;
+        gallery.arrange(arrangement(&shared.settings.borrow()));
         Ok(gallery)
+    }
+
+    /// Takes over one that was made before there was a screen.
+    fn adopt(&self, gallery: Gallery) -> Gallery {
+        gallery.set_sizes(self.sizes());
+        if gallery.tried() > gallery.failed() {
+            self.measures().thumbnail_shown();
+        }
+        gallery
+    }
+
+    fn sizes(&self) -> Sizes {
+        let (scale, screen) = monitors();
+        Sizes { side: self.imp().grid.side() as u32 * scale, screen }
     }
 
     fn set_gallery(&self, gallery: &Gallery) {
