@@ -89,21 +89,21 @@ pub(super) fn enter(birth: Birth<'_>) -> ! {
     if birth.spare {
         enter_later(birth);
     }
-    let Birth { socket, waiting, caller, items, .. } = birth;
-    enter_now(socket, waiting, caller, items, false)
+    let Birth { socket, waiting, caller, items, limit, .. } = birth;
+    enter_now(socket, waiting, caller, items, limit, false)
 }
 
 /// Waits for its request first.
 #[cold]
 fn enter_later(birth: Birth<'_>) -> ! {
-    let Birth { socket, mut items, .. } = birth;
+    let Birth { socket, mut items, limit, .. } = birth;
     let handoff = keep(socket, &mut items).unwrap_or_else(|_| sys::exit_now(1));
     spare::rehearse();
     sys::title::show(*b"spare", b"");
     match spare::await_request(&handoff) {
         Ok(Some(Request { socket, link, id, waiting })) => {
             let caller = link.as_ref().map(|link| Caller { link: link.as_fd(), id });
-            enter_now(socket, waiting, caller, items, true)
+            enter_now(socket, waiting, caller, items, limit, true)
         }
         _ => sys::exit_now(0),
     }
@@ -115,6 +115,7 @@ fn enter_now(
     waiting: Waiting,
     caller: Option<Caller<'_>>,
     mut items: Items,
+    limit: Limit,
     spare: bool,
 ) -> ! {
     if rustix::io::ioctl_fionbio(&socket, false).is_err() {
@@ -123,15 +124,32 @@ fn enter_now(
     fault::process_at(Stage::Born);
     let mut octets = [0; USUAL];
     let read = read_plain(&socket, waiting, &mut octets).unwrap_or(0);
+    let (how, text) = if let Some(entry) = Message::plain_run(&octets[..read]) {
+        if let Some(caller) = caller {
+            caller.tell(spare);
+        }
+        let socket = keep(socket, &mut items).unwrap_or_else(|_| sys::exit_now(1));
+        limit.restore();
+        run(entry, Worker::new(socket.into(), items))
+    } else {
+        obey(Orders::new(socket, waiting, items).begin(&octets[..read]), caller, limit, spare)
+    };
+    leave(how, &text)
+}
+
+/// Follows orders that are more than a name.
+#[cold]
+fn obey(
+    mut orders: Orders,
+    caller: Option<Caller<'_>>,
+    limit: Limit,
+    spare: bool,
+) -> (How, Vec<u8>) {
+    orders.read_ahead();
     if let Some(caller) = caller {
         caller.tell(spare);
     }
-    let socket = keep(socket, &mut items).unwrap_or_else(|_| sys::exit_now(1));
-    let (how, text) = match Message::plain_run(&octets[..read]) {
-        Some(entry) => run(entry, Worker::new(socket.into(), items)),
-        None => follow(Orders::new(socket, waiting.octets as usize, items).begin(&octets[..read])),
-    };
-    leave(how, &text)
+    follow(orders.keep(limit).unwrap_or_else(|_| sys::exit_now(1)))
 }
 
 /// Reads orders if they are few, and no descriptors are lost by it.
@@ -171,7 +189,7 @@ fn leave(how: How, text: &[u8]) -> ! {
 pub(super) fn enter_remote() -> ! {
     VOICE.set(Voice::new());
     let (how, text) = match remote_socket() {
-        Ok(socket) => follow(Orders::new(socket, 0, Items::default())),
+        Ok(socket) => follow(Orders::new(socket, Waiting::default(), Items::default())),
         Err(error) => (How::BadOrders, error.to_string().into_bytes()),
     };
     leave(how, &text)
@@ -207,7 +225,6 @@ fn clean(birth: &Birth<'_>) -> Result<()> {
         // Executed: descriptor 0 is the socket still.
         None => sys::descriptors::make_null(0)?,
     }
-    birth.limit.restore();
     Ok(())
 }
 

@@ -28,6 +28,11 @@ impl Limit {
         }
     }
 
+    /// Tells whether a process could not have this descriptor if the limit were its own already.
+    pub fn excludes(self, fd: usize) -> bool {
+        self.0.and_then(|apps| apps.current).is_some_and(|most| fd as u64 >= most)
+    }
+
     /// The app's as a number, to be told to a program that is executed; 0: nothing is to be done.
     pub fn number(self) -> u64 {
         self.0.and_then(|apps| apps.current).unwrap_or(0)

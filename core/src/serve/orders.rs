@@ -4,7 +4,7 @@
 //! stack that a process touches is its own.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -12,9 +12,10 @@ use rustix::net::RecvFlags;
 use super::enter::exit_at_once;
 use super::execute::Execution;
 use super::items::{Item, Items};
+use super::limit::Limit;
 use super::prepare;
 use crate::wire::socket::{self, Received};
-use crate::wire::{HEADER, Header, How, Message, USUAL};
+use crate::wire::{HEADER, Header, How, Message, USUAL, Waiting};
 use crate::{Error, ErrorKind, Result, Sandbox, sys};
 
 /// What a process does after its orders.
@@ -49,12 +50,15 @@ pub(super) struct Orders {
     parts: Vec<u8>,
     /// The link that is to be served.
     link: Option<OwnedFd>,
+    /// What went wrong before they are followed.
+    early: Option<Error>,
 }
 
 impl Orders {
-    pub fn new(socket: OwnedFd, waiting: usize, items: Items) -> Self {
-        let (buffer, fds) = (Vec::with_capacity(USUAL), VecDeque::new());
-        Orders { socket, waiting, buffer, at: 0, fds, items, parts: Vec::new(), link: None }
+    pub fn new(socket: OwnedFd, waiting: Waiting, items: Items) -> Self {
+        let (buffer, waiting) = (Vec::with_capacity(USUAL), waiting.octets as usize);
+        let (fds, parts, link, early) = Default::default();
+        Orders { socket, waiting, buffer, at: 0, fds, items, parts, link, early }
     }
 
     /// With what was read of them before.
@@ -64,8 +68,41 @@ impl Orders {
         self
     }
 
+    /// Reads what is known to be there, as much as one call gives.
+    pub fn read_ahead(&mut self) {
+        if self.waiting > 0 && self.buffer.is_empty() {
+            self.early = self.fetch(1).err();
+        }
+    }
+
+    /// Closes all descriptors but the socket, which becomes descriptor 3, those inherited and those read so far, and
+    /// ends with `limit` as this process's own.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn keep(self, limit: Limit) -> Result<Orders> {
+        let Orders { socket, mut items, fds, mut early, .. } = self;
+        let (mut kept, mut came) = (None, Vec::new());
+        items.replace_fds(|mut others| {
+            let inherited = others.len();
+            others.extend(fds);
+            let (first, mut others) = sys::descriptors::keep_only(socket, others)?;
+            if limit.excludes(first.as_raw_fd() as usize + others.len()) {
+                early = Some(too_many());
+            }
+            (kept, came) = (Some(first), others.split_off(inherited));
+            Ok::<_, Error>(others)
+        })?;
+        limit.restore();
+        let socket = kept.ok_or_else(cut_off)?;
+        Ok(Orders { socket, items, fds: came.into(), early, ..self })
+    }
+
     /// Carries out orders until one says what to do then.
     pub fn follow(&mut self) -> Result<Then, Stopped> {
+        if let Some(error) = self.early.take() {
+            return Err(error.into());
+        }
         loop {
             let next = self.next()?;
             let Some((header, mut body)) = next else { return Ok(Then::Leave) };
@@ -227,10 +264,9 @@ impl Orders {
         let mut fds = Vec::new();
         let received =
             socket::receive(&self.socket, &mut self.buffer[start..], &mut fds, RecvFlags::empty());
-        let failed = |error| Error::system("read the orders of a process", error);
-        let Received { octets: got, lost_fds } = received.map_err(failed)?;
+        let Received { octets: got, lost_fds } = received.map_err(unread)?;
         if lost_fds {
-            return Err(failed(Errno::MFILE));
+            return Err(too_many());
         }
         self.fds.extend(fds);
         self.buffer.truncate(start + got);
@@ -251,6 +287,14 @@ impl From<Error> for Stopped {
 struct Body {
     octets: Vec<u8>,
     fds: Vec<OwnedFd>,
+}
+
+fn unread(error: Errno) -> Error {
+    Error::system("read the orders of a process", error)
+}
+
+fn too_many() -> Error {
+    unread(Errno::MFILE)
 }
 
 fn cut_off() -> Error {
