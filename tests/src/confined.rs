@@ -16,11 +16,15 @@ use tine::{Posture, Sandbox};
 
 use crate::native;
 
+mod older;
+
 /// Calls that the kernel seems not to have, or not to allow, as inside flatpak or on an older one.
 #[derive(Debug, Clone, Default)]
 pub struct Lacking {
     calls: Vec<i64>,
     errno: i32,
+    /// The version of Landlock that the kernel seems to have.
+    abi: Option<u8>,
 }
 
 impl Lacking {
@@ -34,7 +38,13 @@ impl Lacking {
         Lacking {
             calls: (libc::SYS_landlock_create_ruleset..=libc::SYS_landlock_restrict_self).collect(),
             errno: libc::ENOSYS,
+            abi: None,
         }
+    }
+
+    /// Landlock answers that it has this ABI; everything else is as the kernel has it.
+    pub fn landlock_after(abi: u8) -> Self {
+        Lacking { abi: Some(abi), ..Lacking::default() }
     }
 
     /// Landlock answers EOPNOTSUPP, as where it is not enabled at boot.
@@ -44,7 +54,7 @@ impl Lacking {
 
     /// seccomp(2) answers EPERM.
     pub fn seccomp() -> Self {
-        Lacking { calls: vec![libc::SYS_seccomp], errno: libc::EPERM }
+        Lacking { calls: vec![libc::SYS_seccomp], errno: libc::EPERM, abi: None }
     }
 
     /// All calls that a sandbox is made with answer `errno`.
@@ -58,10 +68,13 @@ impl Lacking {
             libc::SYS_openat,
         ];
         let calls = [Lacking::landlock().calls, rest.to_vec()].concat();
-        Lacking { calls, errno }
+        Lacking { calls, errno, abi: None }
     }
 
     fn begin(&self) {
+        if let Some(abi) = self.abi {
+            older::pretend(abi);
+        }
         if self.calls.is_empty() {
             return;
         }

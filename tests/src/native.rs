@@ -31,6 +31,12 @@ pub fn leak(fd: OwnedFd, number: Option<RawFd>) -> RawFd {
     }
 }
 
+/// Takes a descriptor that a call has just given.
+pub fn owned(number: RawFd) -> OwnedFd {
+    // SAFETY: the caller was given it by the kernel, and nobody else knows of it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
 /// Closes a descriptor by its number.
 pub fn close(number: RawFd) {
     // SAFETY: see the top; the caller says that nobody uses it any more.

@@ -16,6 +16,7 @@ fn main() {
         ("a_process_that_is_not_there", not_there),
         ("without_landlock", without_landlock),
         ("without_landlock_enabled", without_landlock_enabled),
+        ("each_older_landlock", older_landlock),
         ("a_worker_on_an_old_kernel_is_refused_or_told", old_kernel),
         ("without_seccomp", without_seccomp),
         ("where_everything_is_refused_the_worker_works", everything_refused),
@@ -99,6 +100,44 @@ fn without_landlock_enabled() {
         assert_eq!(posture.hold(rung), Hold::Missing, "{posture}");
         let detail = posture.detail(rung).expect("a reason");
         assert!(detail.contains("not enabled"), "{posture}");
+    }
+}
+
+/// landlock(7): what each ABI lacks is told, and a minimum above it refused.
+fn older_landlock() {
+    let own = posture(&Lacking::nothing());
+    let Some(own) = own.detail(Rung::Files).and_then(|detail| {
+        let number = detail.strip_prefix("Landlock ABI ")?;
+        number.split(',').next()?.parse::<u8>().ok()
+    }) else {
+        return println!("this kernel has no Landlock that could be older");
+    };
+    for abi in 1..=own.min(7) {
+        let ended = confined::run(&Sandbox::decoder(), &Lacking::landlock_after(abi), |_| {
+            assert!(File::open("/etc/passwd").is_err());
+        });
+        assert!(ended.status.success(), "{abi}: {ended:?}");
+        let posture = ended.posture;
+        let expected = match abi {
+            ..3 => [Hold::Partly, Hold::Missing, Hold::Missing],
+            3 => [Hold::Full, Hold::Missing, Hold::Missing],
+            4 | 5 => [Hold::Full, Hold::Full, Hold::Missing],
+            6.. => [Hold::Full; 3],
+        };
+        assert_eq!(LANDLOCK.map(|rung| posture.hold(rung)), expected, "{posture}");
+        for (rung, hold) in LANDLOCK.into_iter().zip(expected) {
+            let sandbox = Sandbox::decoder().require(rung, Hold::Full);
+            let Err(error) = sandbox.check(&posture) else {
+                assert_eq!(hold, Hold::Full, "{posture}");
+                continue;
+            };
+            assert_eq!(error.kind(), ErrorKind::Sandbox);
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("{rung}")) && text.contains(&format!("ABI {abi}")),
+                "{text}"
+            );
+        }
     }
 }
 
