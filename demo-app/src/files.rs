@@ -58,10 +58,11 @@ fn next(tasks: &Mutex<mpsc::Receiver<Task>>) -> Option<Task> {
 ///
 /// Why the file cannot be opened, in words for people.
 pub fn open_picture(path: &Path) -> Result<OwnedFd, String> {
+    let told = |errno: rustix::io::Errno| describe(&errno.into());
     // Without NONBLOCK a FIFO would wait for its writer right here.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(describe)?;
-    let status = rustix::fs::fstat(&file).map_err(describe)?;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(told)?;
+    let status = rustix::fs::fstat(&file).map_err(told)?;
     match FileType::from_raw_mode(status.st_mode) {
         FileType::RegularFile => Ok(file),
         FileType::Directory => Err("is a directory".into()),
@@ -72,14 +73,17 @@ pub fn open_picture(path: &Path) -> Result<OwnedFd, String> {
 }
 
 /// What the kernel means, without its number.
-fn describe(errno: rustix::io::Errno) -> String {
+pub fn describe(error: &io::Error) -> String {
     use rustix::io::Errno;
-    match errno {
-        Errno::NOENT => "does not exist".into(),
-        Errno::ACCESS | Errno::PERM => "permission denied".into(),
-        Errno::LOOP => "is a link that leads to itself".into(),
-        Errno::NXIO => "is a socket".into(),
-        other => io::Error::from(other).to_string(),
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => "does not exist".into(),
+        Some(Errno::ACCESS | Errno::PERM) => "permission denied".into(),
+        Some(Errno::LOOP) => "is a link that leads to itself".into(),
+        Some(Errno::NXIO) => "is a socket".into(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or_default().to_owned()
+        }
     }
 }
 

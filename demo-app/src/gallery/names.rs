@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::catalog::{Chunk, Kind};
+use crate::files::describe;
 use crate::index::News;
 use crate::listing::{Found, list, split};
 use crate::monitor::Monitor;
@@ -37,7 +38,7 @@ impl Gallery {
         match found {
             Found::Names(chunk) => self.add(chunk),
             Found::Unreadable(path, error) => {
-                let (path, why) = (path.to_string_lossy(), error.to_string());
+                let (path, why) = (path.to_string_lossy(), describe(&error));
                 self.obj().emit_by_name::<()>("unreadable", &[&path.as_ref(), &why]);
             }
             Found::Done => {

@@ -193,11 +193,14 @@ impl Window {
         let trouble = imp.trouble.borrow();
         let filtered = !gallery.arrangement().filter.is_empty();
         let (icon, title, why) = match trouble.as_deref() {
-            Some(why) => ("dialog-error-symbolic", "This Folder Cannot Be Read", why),
-            None if filtered => {
+            // There were names to look through.
+            Some(why) if !filtered || gallery.total() == 0 => {
+                ("dialog-error-symbolic", "This Folder Cannot Be Read", why)
+            }
+            _ if filtered => {
                 ("system-search-symbolic", "No Such Names", "No name contains what was typed")
             }
-            None => ("folder-pictures-symbolic", "No Pictures", "There are no pictures here"),
+            _ => ("folder-pictures-symbolic", "No Pictures", "There are no pictures here"),
         };
         imp.empty.set_icon_name(Some(icon));
         imp.empty.set_title(title);

@@ -58,6 +58,11 @@ impl Desktop {
         let settings = folder.path().join("config/gtk-4.0/settings.ini");
         fs::create_dir_all(settings.parent().expect("it is in a folder")).expect("a new folder");
         fs::write(settings, "[Settings]\ngtk-double-click-time=5000\n").expect("a new file");
+        // On Wayland it is a setting of the desktop's.
+        let keyfile = folder.path().join("config/glib-2.0/settings/keyfile");
+        fs::create_dir_all(keyfile.parent().expect("it is in a folder")).expect("a new folder");
+        let mouse = "[org/gnome/desktop/peripherals/mouse]\ndouble-click=5000\n";
+        fs::write(keyfile, mouse).expect("a new file");
         let runtime = folder.path().join("runtime");
         fs::create_dir(&runtime).expect("a folder in the temporary one");
         fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).expect("it is ours");
@@ -181,6 +186,7 @@ fn put_at_home(command: &mut Command, home: &Path, display: &str) {
         .env_remove("WAYLAND_DISPLAY")
         .env("GDK_BACKEND", "x11")
         .env("DISPLAY", display)
+        .env("GSETTINGS_BACKEND", "keyfile")
         .env("HOME", home)
         .env("XDG_CACHE_HOME", home.join("cache"))
         .env("XDG_CONFIG_HOME", home.join("config"))

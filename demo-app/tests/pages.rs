@@ -1,0 +1,122 @@
+//! What the viewer shows that is no picture: why there is none, its keys, and what it is.
+
+mod desktop;
+
+use desktop::{Desktop, Hand, Reader, write_plain};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+const RED: [u8; 3] = [220, 30, 40];
+const BLUE: [u8; 3] = [30, 60, 210];
+/// Of the frame around a window that takes what is dragged.
+const ACCENT: [u8; 3] = [53, 132, 228];
+
+/// Most of a tile.
+const TILE: usize = 140 * 140;
+/// From one tile to the next.
+const CELL: u32 = 221;
+
+fn view<'a>(desktop: &'a Desktop, args: &[&Path]) -> Hand<'a> {
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650"]).args(args);
+    Hand::start(desktop, viewer)
+}
+
+/// The viewer without what root may do beyond others, who cannot read what is locked.
+fn view_as_others<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
+    if !rustix::process::getuid().is_root() {
+        return view(desktop, &[path]);
+    }
+    let mut viewer = Command::new("setpriv");
+    viewer.args([
+        "--bounding-set=-dac_override,-dac_read_search",
+        "timeout",
+        "--kill-after=5",
+        "300",
+    ]);
+    desktop.at_home(viewer.arg(env!("CARGO_BIN_EXE_tine-viewer")).arg(path));
+    Hand::start(desktop, viewer)
+}
+
+/// K3: status pages for what cannot be read, for what is empty, and for names that nothing has; the way back.
+#[test]
+fn it_is_said_why_there_is_nothing_to_see() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("some");
+    for name in ["1-locked", "2-empty"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    fs::set_permissions(folder.join("1-locked"), fs::Permissions::from_mode(0o000)).unwrap();
+    write_plain(&folder.join("a.png"), 300, 300, RED);
+    let reader = Reader::start(&desktop);
+    let hand = view_as_others(&desktop, &folder);
+    reader.hear_text("a.png");
+    hand.press(&["Home", "Return"]);
+    reader.hear_text("This Folder Cannot Be Read");
+    reader.hear("the reason", |told| told.name.ends_with("/1-locked: permission denied"));
+    // Where one comes from has the keyboard: the next one is the empty one.
+    hand.press(&["alt+Up"]);
+    reader.hear("the way back", |told| {
+        told.name == "1-locked, folder" && told.states.contains("focused")
+    });
+    hand.press(&["Right", "Return"]);
+    reader.hear_text("There are no pictures here");
+    hand.press(&["alt+Up"]);
+    reader.hear_text("a.png");
+    hand.press(&["ctrl+f", "z", "q"]);
+    reader.hear_text("No Such Names");
+    hand.press(&["Escape"]);
+    reader.hear_text("a.png");
+    hand.close();
+    fs::set_permissions(folder.join("1-locked"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+/// K3: shortcuts window, about window; the keyboard is the grid's again afterwards.
+#[test]
+fn keys_and_makers_are_told() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("one");
+    write_plain(&folder.join("a.png"), 300, 300, RED);
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &[&folder]);
+    reader.hear_text("a.png");
+    hand.press(&["F1"]);
+    for key in ["Open Folder", "Fullscreen", "Rotate Right"] {
+        reader.hear(key, |told| told.role == "label" && told.name == key);
+    }
+    hand.press(&["Escape"]);
+    hand.focus();
+    hand.press(&["F10", "a"]);
+    reader.hear_text("Tine Viewer");
+    reader.hear_text(env!("CARGO_PKG_VERSION"));
+    hand.press(&["Escape"]);
+    hand.focus();
+    hand.press(&["Home", "Return"]);
+    reader.hear("the picture", |told| told.role == "image" && told.name == "a.png");
+    hand.close();
+}
+
+/// K3: open a folder by drop: it is shown instead of what was there.
+#[test]
+fn a_folder_is_dropped_on_the_window() {
+    let desktop = Desktop::start();
+    let (above, other) = (desktop.pictures("above"), desktop.pictures("other"));
+    fs::create_dir(above.join("below")).unwrap();
+    write_plain(&above.join("a.png"), 400, 400, RED);
+    write_plain(&above.join("below/b.png"), 400, 400, BLUE);
+    let second = view(&desktop, &[&other]);
+    second.put_window((1000, 0));
+    // With a report it is a process of its own.
+    let hand = view(&desktop, &["--report".as_ref(), &desktop.path("report.json"), &above]);
+    let (x, y) = hand.see("a tile", |screen| screen.has(RED, TILE)).middle_of(RED);
+    hand.take_to((x - CELL, y), (1500, 400));
+    // The window says that it would take it.
+    hand.see("a frame", |screen| screen.has(ACCENT, 2000));
+    hand.let_go();
+    hand.see("what is in it", |screen| screen.has(BLUE, TILE) && screen.has(RED, TILE));
+    hand.close();
+    second.focus();
+    second.close();
+}
