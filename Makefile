@@ -39,7 +39,7 @@ test: ## run all tests; no display is needed
 driven: ## press keys and click in the viewer, on displays of its own; listen to what it tells
 	@tools/packages build headless test
 	@tools/rust
-	$(CARGO) test --package tine-viewer --test driven --test features --test wayland --test accessible
+	$(CARGO) test --package tine-viewer --test driven --test features --test wayland --test accessible --test pages
 
 avif: ## test the viewer built with what decodes AVIF
 	@tools/packages build

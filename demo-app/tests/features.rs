@@ -112,7 +112,7 @@ fn a_tile_is_dragged_into_another_window() {
     let tiles = hand.see("all tiles", |screen| COLORS.iter().all(|color| screen.has(*color, 9000)));
     hand.take_to(tiles.middle_of(GREEN), (1500, 400));
     // The window says that it would take it.
-    hand.see("a frame", |screen| screen.has(ACCENT, 2000));
+    hand.see_while_dragging((1500, 400), "a frame", |screen| screen.has(ACCENT, 2000));
     hand.let_go();
     // It is large there, and a tile here.
     hand.see("what was dropped", |screen| screen.has(GREEN, 2 * LARGE));

@@ -113,7 +113,7 @@ fn a_folder_is_dropped_on_the_window() {
     let (x, y) = hand.see("a tile", |screen| screen.has(RED, TILE)).middle_of(RED);
     hand.take_to((x - CELL, y), (1500, 400));
     // The window says that it would take it.
-    hand.see("a frame", |screen| screen.has(ACCENT, 2000));
+    hand.see_while_dragging((1500, 400), "a frame", |screen| screen.has(ACCENT, 2000));
     hand.let_go();
     hand.see("what is in it", |screen| screen.has(BLUE, TILE) && screen.has(RED, TILE));
     hand.close();

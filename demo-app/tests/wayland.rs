@@ -98,7 +98,7 @@ fn pictures_are_gone_through_with_the_pointer() {
     pointer.click(red, 2);
     sway.see("each pixel", |screen| screen.has(RED, 8 * LARGE) && !screen.has(BLUE, 100));
     for _ in 0..3 {
-        pointer.take_to((850, 300), (50, 300));
+        pointer.take_to((700, 300), (100, 300));
         pointer.let_go();
     }
     sway.see("the other half", |screen| screen.has(BLUE, 8 * LARGE) && !screen.has(RED, 100));

@@ -103,6 +103,30 @@ impl<'a> Hand<'a> {
         go(to.0 + 1, to.1);
     }
 
+    /// Looks at the screen until it is as expected, with a hand that trembles while it holds what is dragged: a
+    /// program that takes up the drag late learns from the next motion where it is.
+    #[track_caller]
+    pub fn see_while_dragging(
+        &self,
+        (x, y): (u32, u32),
+        what: &str,
+        is_there: impl Fn(&Screen) -> bool,
+    ) -> Screen {
+        let look = || {
+            for x in [x, x + 1] {
+                self.desktop.run(&[
+                    "xdotool",
+                    "mousemove",
+                    "--sync",
+                    &x.to_string(),
+                    &y.to_string(),
+                ]);
+            }
+            self.look()
+        };
+        Screen::wait_for(what, look, is_there)
+    }
+
     /// Looks at the screen until it is as expected.
     #[track_caller]
     pub fn see(&self, what: &str, is_there: impl Fn(&Screen) -> bool) -> Screen {
