@@ -56,8 +56,6 @@ mod imp {
         fn snapshot(&self, snapshot: &gtk4::Snapshot) {
             if let Some(level) = self.obj().level() {
                 self.obj().draw(snapshot, &level);
-                let levels = self.levels.borrow();
-                levels.iter().filter(|other| !other.is(&level)).for_each(Level::rest);
             }
         }
     }

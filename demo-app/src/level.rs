@@ -1,48 +1,37 @@
 //! A picture at one size, as textures beside each other. Of a large one the graphics card gets what is in
-//! view, a piece at a time, and not a hundred million pixels in the middle of a frame. Where the processor
-//! draws, the pieces in view are kept in its order of colours, or GDK would put them into it in each frame.
+//! view, a piece at a time, and not a hundred million pixels in the middle of a frame.
 
 use gtk4::prelude::*;
 use gtk4::{gdk, glib, graphene};
-use std::cell::RefCell;
-use std::rc::Rc;
-use tine_viewer::layout::{Layout, PixelFormat, Size};
-
-use crate::texture::for_processor;
+use tine_viewer::layout::{Layout, PixelFormat};
 
 /// Width and height of a piece, in pixels. Larger ones take longer than a frame to reach the graphics
 /// card, of smaller ones there are many in view.
 const PIECE: u32 = 1024;
 
-/// A picture at one size. Copies are the same one.
+/// A picture at one size.
 #[derive(Clone, Debug)]
 pub struct Level {
     whole: gdk::Texture,
-    /// One, if the whole is no larger than a piece or two.
-    pieces: Rc<[Piece]>,
+    /// None if the whole is no larger than a piece or two.
+    pieces: Vec<Piece>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Piece {
     left: u32,
     top: u32,
     texture: gdk::Texture,
-    /// Its pixels, which may be in another order than they are drawn in.
-    pixels: Option<(glib::Bytes, Layout)>,
-    /// The same in that order, while it is in view.
-    drawn: RefCell<Option<gdk::Texture>>,
 }
 
 impl From<gdk::Texture> for Level {
     fn from(whole: gdk::Texture) -> Self {
-        let drawn = RefCell::default();
-        let piece = Piece { left: 0, top: 0, texture: whole.clone(), pixels: None, drawn };
-        Self { whole, pieces: Rc::new([piece]) }
+        Self { whole, pieces: Vec::new() }
     }
 }
 
 impl Level {
-    /// The picture that lies in `octets` as `layout` says. Nothing is copied before it is drawn.
+    /// The picture that lies in `octets` as `layout` says. Nothing is copied.
     ///
     /// # Errors
     ///
@@ -52,19 +41,18 @@ impl Level {
         if (octets.len() as u64) < layout.len() || layout.is_empty() {
             return Err(format!("{} octets are no {width}×{height} pixels", octets.len()));
         }
-        let side = match layout.size.pixels() > 2 * u64::from(PIECE * PIECE) {
-            true => PIECE,
-            false => width.max(height),
-        };
         let mut pieces = Vec::new();
-        for top in (0..height).step_by(side as usize) {
-            for left in (0..width).step_by(side as usize) {
-                let size = Size::new(side.min(width - left), side.min(height - top));
-                pieces.push(Piece::new(octets, layout, (left, top), size));
+        if layout.size.pixels() > 2 * u64::from(PIECE * PIECE) {
+            for top in (0..height).step_by(PIECE as usize) {
+                for left in (0..width).step_by(PIECE as usize) {
+                    let size = (PIECE.min(width - left), PIECE.min(height - top));
+                    let texture = part(octets, layout, (left, top), size);
+                    pieces.push(Piece { left, top, texture });
+                }
             }
         }
-        let whole = texture(octets, layout);
-        Ok(Self { whole, pieces: pieces.into() })
+        let whole = part(octets, layout, (0, 0), (width, height));
+        Ok(Self { whole, pieces })
     }
 
     /// Pixels in a row.
@@ -89,80 +77,40 @@ impl Level {
         visible: &graphene::Rect,
         place: impl Fn(&graphene::Rect) -> graphene::Rect,
     ) {
-        for (texture, area) in self.in_view(visible, place) {
-            snapshot.append_texture(&texture, &area);
-        }
-    }
-
-    /// The pieces that are to be seen, and where. Of the others no more is kept than their pixels.
-    fn in_view(
-        &self,
-        visible: &graphene::Rect,
-        place: impl Fn(&graphene::Rect) -> graphene::Rect,
-    ) -> impl Iterator<Item = (gdk::Texture, graphene::Rect)> {
-        self.pieces.iter().filter_map(move |piece| {
-            let Size { width, height } = piece.size();
-            let (left, top) = (piece.left as f32, piece.top as f32);
-            let area = place(&graphene::Rect::new(left, top, width as f32, height as f32));
-            if area.intersection(visible).is_none() {
-                piece.drawn.take();
-                return None;
+        let one = [Piece { left: 0, top: 0, texture: self.whole.clone() }];
+        let pieces = if self.pieces.is_empty() { &one[..] } else { &self.pieces };
+        for Piece { left, top, texture } in pieces {
+            let (width, height) = (texture.width() as f32, texture.height() as f32);
+            let area = place(&graphene::Rect::new(*left as f32, *top as f32, width, height));
+            if area.intersection(visible).is_some() {
+                snapshot.append_texture(texture, &area);
             }
-            Some((piece.to_draw(), area))
-        })
-    }
-
-    /// Keeps no more of it than is needed to draw it again: another one is drawn instead.
-    pub fn rest(&self) {
-        self.pieces.iter().for_each(|piece| drop(piece.drawn.take()));
-    }
-
-    /// Whether it is the very same picture.
-    pub fn is(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.pieces, &other.pieces)
-    }
-}
-
-impl Piece {
-    /// A part of the picture, which lies in the same octets. It is within the layout.
-    fn new(octets: &glib::Bytes, layout: Layout, (left, top): (u32, u32), size: Size) -> Self {
-        let Layout { stride, format, .. } = layout;
-        let depth = format.bytes_per_pixel();
-        let start = top as usize * stride as usize + (left * depth) as usize;
-        let rows = (size.height as usize - 1) * stride as usize;
-        let end = start + rows + (size.width * depth) as usize;
-        let (octets, layout) =
-            (glib::Bytes::from_bytes(octets, start..end), Layout { size, ..layout });
-        let texture = texture(&octets, layout);
-        Self { left, top, texture, pixels: Some((octets, layout)), drawn: RefCell::default() }
-    }
-
-    fn size(&self) -> Size {
-        Size::new(self.texture.width() as u32, self.texture.height() as u32)
-    }
-
-    fn to_draw(&self) -> gdk::Texture {
-        let mut drawn = self.drawn.borrow_mut();
-        if drawn.is_none() {
-            *drawn =
-                self.pixels.as_ref().and_then(|(octets, layout)| for_processor(octets, *layout));
         }
-        drawn.as_ref().unwrap_or(&self.texture).clone()
     }
 }
 
-fn texture(octets: &glib::Bytes, layout: Layout) -> gdk::Texture {
+/// A part of the picture, which lies in the same octets. It is within the layout.
+fn part(
+    octets: &glib::Bytes,
+    layout: Layout,
+    (left, top): (u32, u32),
+    (width, height): (u32, u32),
+) -> gdk::Texture {
     let format = match layout.format {
         PixelFormat::Rgb8 => gdk::MemoryFormat::R8g8b8,
         PixelFormat::Rgba8Premultiplied => gdk::MemoryFormat::R8g8b8a8Premultiplied,
     };
-    let (width, height) = (layout.size.width as i32, layout.size.height as i32);
-    gdk::MemoryTexture::new(width, height, format, octets, layout.stride as usize).upcast()
+    let (depth, stride) = (layout.format.bytes_per_pixel() as usize, layout.stride as usize);
+    let start = top as usize * stride + left as usize * depth;
+    let end = start + (height as usize - 1) * stride + width as usize * depth;
+    let octets = glib::Bytes::from_bytes(octets, start..end);
+    gdk::MemoryTexture::new(width as i32, height as i32, format, &octets, stride).upcast()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tine_viewer::layout::Size;
 
     fn layout(width: u32, height: u32) -> Layout {
         Layout { size: Size::new(width, height), stride: 3 * width, format: PixelFormat::Rgb8 }
@@ -188,25 +136,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_view_is_kept_as_it_is_drawn() {
-        let layout = layout(2500, 1100);
-        let pixels = glib::Bytes::from_owned(vec![7; layout.len() as usize]);
-        let level = Level::new(&pixels, layout).unwrap();
-        let visible = graphene::Rect::new(1000.0, 0.0, 100.0, 100.0);
-        let kept = || level.pieces.iter().map(|piece| piece.drawn.borrow().is_some());
-        assert_eq!(level.in_view(&visible, |part| *part).count(), 2);
-        assert_eq!(kept().collect::<Vec<_>>(), [true, true, false, false, false, false]);
-        let elsewhere = graphene::Rect::new(2400.0, 1050.0, 10.0, 10.0);
-        assert_eq!(level.in_view(&elsewhere, |part| *part).count(), 1);
-        assert_eq!(kept().collect::<Vec<_>>(), [false, false, false, false, false, true]);
-        level.rest();
-        assert!(!kept().any(|is_kept| is_kept));
-    }
-
-    #[test]
     fn small_ones_are_one_piece_and_lies_are_refused() {
         let pixels = glib::Bytes::from_owned(vec![0; 3 * 100]);
-        assert_eq!(Level::new(&pixels, layout(10, 10)).unwrap().pieces.len(), 1);
+        assert!(Level::new(&pixels, layout(10, 10)).unwrap().pieces.is_empty());
         assert!(Level::new(&pixels, layout(10, 11)).is_err());
         assert!(Level::new(&pixels, layout(10, 0)).is_err());
     }

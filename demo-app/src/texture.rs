@@ -56,7 +56,7 @@ pub fn level(pixels: Shared, layout: Layout) -> Result<Level, String> {
 
 /// The same pixels in the one order of colours that cairo knows, if it is what draws: to any other GDK 4.8
 /// comes by way of floating point, whenever it draws. `pixels` are of this layout.
-pub fn for_processor(pixels: &[u8], layout: Layout) -> Option<gdk::Texture> {
+fn for_processor(pixels: &[u8], layout: Layout) -> Option<gdk::Texture> {
     if !BY_PROCESSOR.load(Ordering::Relaxed) {
         return None;
     }
