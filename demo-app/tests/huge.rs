@@ -24,7 +24,7 @@ const SELECTED: [u8; 3] = [207, 224, 245];
 const TILE: usize = 140 * 140;
 /// The processor's time that the main loop may take at a stretch, in ms: of a program that is not optimised, on a
 /// machine that does other things too. What an optimised one may take, the bench `viewer` looks at.
-const LONGEST: f64 = 250.0;
+const LONGEST: f64 = 50.0;
 /// In KiB.
 const MEMORY: f64 = 300.0 * 1024.0;
 
@@ -62,6 +62,9 @@ fn a_huge_folder_is_used_like_any_other() {
     let folder = desktop.pictures("huge");
     huge(&folder);
     let mut viewer = desktop.viewer();
+    // Without a graphics card Mesa would imitate one: to compile its programs holds the main loop for longer than
+    // anything that the viewer does.
+    viewer.env("GSK_RENDERER", "cairo");
     viewer.args(["--size", "900x650", "--report"]).arg(desktop.path("report.json")).arg(&folder);
     let hand = Hand::start(&desktop, viewer);
     see_only(&hand, RED, "the first pictures");
