@@ -1,7 +1,7 @@
 //! What `--exit-when-idle`, `--screenshot` and `--report` ask for.
 
 use gtk4::prelude::*;
-use gtk4::{gdk, glib};
+use gtk4::{gdk, glib, gsk};
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
@@ -113,7 +113,8 @@ fn close_when_painted(window: &Window, gallery: &Gallery) {
         if !gallery.idle() {
             return glib::ControlFlow::Break;
         }
-        if was_settled.replace(window.is_settled()) {
+        // All may have been made before there was a window: its first frames need not have anything in them.
+        if was_settled.replace(window.is_settled()) && drawn(window).is_some() {
             window.close();
             return glib::ControlFlow::Break;
         }
@@ -124,12 +125,17 @@ fn close_when_painted(window: &Window, gallery: &Gallery) {
 
 /// The window as it is drawn.
 fn screenshot(window: &Window) -> Option<gdk::Texture> {
+    Some(window.renderer()?.render_texture(drawn(window)?, None))
+}
+
+/// What was drawn last.
+fn drawn(window: &Window) -> Option<gsk::RenderNode> {
     let paintable = gtk4::WidgetPaintable::new(Some(window));
     let snapshot = gtk4::Snapshot::new();
     // With its frame it is larger than the window says, and should not be drawn smaller.
     let (width, height) = (paintable.intrinsic_width(), paintable.intrinsic_height());
     paintable.snapshot(&snapshot, width.into(), height.into());
-    Some(window.renderer()?.render_texture(snapshot.to_node()?, None))
+    snapshot.to_node()
 }
 
 fn save(picture: &gdk::Texture, path: &Path) -> Result<(), String> {
