@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         environment,
         directory_and_umask_of_now,
         descriptors_to_any_number,
+        descriptors_over_each_other,
         groups_and_sessions,
         clean_signals,
         exit_codes_and_signals,
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         a_missing_program_is_named,
         a_missing_directory_is_named,
         a_file_that_is_no_program,
+        what_a_program_cannot_have_is_named,
         many_at_once,
         killed_before_it_is_executed,
         a_program_that_dies_at_once_was_started,
@@ -146,6 +148,27 @@ fn descriptors_to_any_number(template: &Template) {
     assert_eq!(output(command.fd(200, sent(b"more "))), "three seven more 7\n");
 }
 
+/// F18: also to the numbers at which they lie in the process before.
+fn descriptors_over_each_other(template: &Template) {
+    let sent = |number: u32| -> OwnedFd {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        write!(writer, "{number} ").expect("room");
+        reader.into()
+    };
+    for first in 3..8 {
+        let numbers = (first..first + 3).rev();
+        let script: String = numbers.clone().map(|n| format!("cat <&{n}; ")).collect();
+        let command = shell(template, &script).stdin(sent(0));
+        let command = numbers.clone().fold(command, |command, n| command.fd(n, sent(n)));
+        let expected: String = numbers.map(|n| format!("{n} ")).collect();
+        assert_eq!(output(command), expected, "from {first} on");
+    }
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let last = limit.expect("a limit") as u32 - 1;
+    let command = shell(template, &format!("cat /proc/self/fd/{last}")).fd(last, sent(last));
+    assert_eq!(output(command), format!("{last} "));
+}
+
 fn groups_and_sessions(template: &Template) {
     let ids = |command: Command| -> Vec<i32> {
         let told = Told::spawn(command.stdout(Stdio::Piped));
@@ -222,6 +245,26 @@ fn a_file_that_is_no_program(template: &Template) {
     let errno = error.io().and_then(std::io::Error::raw_os_error);
     assert_eq!(errno, Some(libc::EACCES), "{error}");
     told.exit();
+}
+
+/// F18: what cannot be had is named, with the kernel's error.
+fn what_a_program_cannot_have_is_named(template: &Template) {
+    let cat = || template.command("/bin/cat");
+    let zero = || File::open("/dev/zero").expect("a file");
+    for (command, errno, name) in [
+        (cat().arg("a\0b"), libc::EINVAL, "nul byte"),
+        (cat().process_group(-2), libc::EINVAL, "process group -2"),
+        (cat().process_group(i32::MAX), libc::EPERM, "process group 2147483647"),
+        (cat().fd(u32::MAX, zero()), libc::EBADF, "number 4294967295"),
+        (cat().fd(2_000_000_000, zero()), libc::EBADF, "number 2000000000"),
+    ] {
+        let told = Told::spawn(command);
+        let error = told.refusal();
+        assert_eq!(error.io().and_then(std::io::Error::raw_os_error), Some(errno), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(name) && text.contains("/bin/cat"), "{text}");
+        assert!(matches!(told.exit().cause(), Cause::BadOrders(cause) if *cause == text), "{text}");
+    }
 }
 
 fn many_at_once(template: &Template) {

@@ -7,6 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
+use rustix::io::Errno;
+use rustix::process::Pid;
+
 use crate::fault::{self, Stage};
 use crate::wire::{Execute, Given as Standard, Message, socket};
 use crate::{Error, Result, sys};
@@ -16,14 +19,19 @@ pub(super) struct Execution {
     command: Command,
     program: String,
     directory: Option<OsString>,
+    process_group: Option<i32>,
     dies_with_app: bool,
     new_session: bool,
+    /// None lies at a number that another is to have.
     places: Vec<(OwnedFd, RawFd)>,
 }
 
 impl Execution {
     pub fn new(order: &Execute<'_>, fds: Vec<OwnedFd>) -> Result<Self> {
-        let mut fds = fds.into_iter();
+        let numbers: Vec<_> = order.places.iter().map(|place| *place as RawFd).collect();
+        let fds: io::Result<Vec<_>> =
+            fds.into_iter().map(|fd| sys::descriptors::out_of_the_way(fd, &numbers)).collect();
+        let mut fds = fds?.into_iter();
         let mut command = Command::new(os(order.program));
         command.args(order.args.iter().copied().map(os));
         if let Some(name) = order.arg0 {
@@ -38,9 +46,6 @@ impl Execution {
                 None => command.env_remove(os(name)),
             };
         }
-        if let Some(group) = order.process_group {
-            command.process_group(group);
-        }
         let mut standard = |given| match given {
             Standard::Inherit => Ok(Stdio::inherit()),
             Standard::Null => Ok(Stdio::null()),
@@ -49,68 +54,73 @@ impl Execution {
         command.stdin(standard(order.standard[0])?);
         command.stdout(standard(order.standard[1])?);
         command.stderr(standard(order.standard[2])?);
-        let places = fds.zip(order.places.iter().map(|place| *place as RawFd)).collect();
         Ok(Execution {
             command,
             program: String::from_utf8_lossy(order.program).into_owned(),
             directory: order.directory.map(|directory| os(directory).to_owned()),
+            process_group: order.process_group,
             dies_with_app: order.dies_with_app,
             new_session: order.new_session,
-            places,
+            places: fds.zip(numbers).collect(),
         })
     }
 
     /// Executes the program. Comes back with the reason only when that cannot be done.
     pub fn execute(mut self, process: OwnedFd) -> String {
-        let mut what = format!("execute {}", self.program);
-        let (process, error) = match self.enter_directory() {
-            Err((text, error)) => {
-                what = text;
-                (Some(process), error)
-            }
-            Ok(()) => match self.prepare(process) {
-                Ok(process) => {
-                    fault::process_at(Stage::Entering);
-                    (process, self.command.exec())
-                }
-                Err((process, error)) => (process, error),
-            },
+        let numbers: Vec<_> = self.places.iter().map(|(_, number)| *number).collect();
+        let process = match sys::descriptors::out_of_the_way(process, &numbers) {
+            Ok(process) => process,
+            Err(error) => return format!("cannot execute {}: {error}", self.program),
         };
-        let errno = error.raw_os_error().unwrap_or(0);
-        if let Some(process) = process {
-            let refused = Message::Refused { errno, what: what.as_bytes() };
-            // An app that is gone does not ask.
-            let _ = socket::send(&process, &refused.encode(0, 0).0, &[]);
+        let (mut what, error) = match self.prepare() {
+            Err(failed) => failed,
+            Ok(()) => {
+                fault::process_at(Stage::Entering);
+                (format!("execute {}", self.program), self.command.exec())
+            }
+        };
+        // What the standard library refuses by itself is told in words: a NUL in an argument.
+        let errno = error.raw_os_error().unwrap_or_else(|| {
+            what = format!("{what} ({error})");
+            Errno::INVAL.raw_os_error()
+        });
+        let refused = Message::Refused { errno, what: what.as_bytes() };
+        // An app that is gone does not ask.
+        let _ = socket::send(&process, &refused.encode(0, 0).0, &[]);
+        format!("cannot {what}: {}", io::Error::from_raw_os_error(errno))
+    }
+
+    /// Makes the process what the program is to find; says what could not be done.
+    fn prepare(&self) -> Result<(), (String, io::Error)> {
+        let program = &self.program;
+        let failed =
+            |what: String| move |error: Errno| (format!("{what} for {program}"), error.into());
+        if let Some(directory) = &self.directory {
+            rustix::process::chdir(directory)
+                .map_err(failed(format!("enter {}", directory.display())))?;
         }
-        format!("cannot {what}: {error}")
-    }
-
-    fn enter_directory(&self) -> Result<(), (String, io::Error)> {
-        let Some(directory) = &self.directory else { return Ok(()) };
-        rustix::process::chdir(directory).map_err(|error| {
-            (format!("enter {} for {}", directory.display(), self.program), error.into())
-        })
-    }
-
-    /// Gives the process's socket back, at a number that is not in the way.
-    fn prepare(
-        &mut self,
-        process: OwnedFd,
-    ) -> Result<Option<OwnedFd>, (Option<OwnedFd>, io::Error)> {
         super::group::come_back();
-        if self.new_session
-            && let Err(error) = rustix::process::setsid()
-        {
-            return Err((Some(process), error.into()));
+        if self.new_session {
+            rustix::process::setsid().map_err(failed("begin a session".into()))?;
         }
-        if !self.dies_with_app
-            && let Err(error) = rustix::process::set_parent_process_death_signal(None)
-        {
-            return Err((Some(process), error.into()));
+        if let Some(group) = self.process_group {
+            let entered = match group {
+                ..0 => Err(Errno::INVAL),
+                _ => rustix::process::setpgid(None, Pid::from_raw(group)),
+            };
+            entered.map_err(failed(format!("enter process group {group}")))?;
         }
-        sys::descriptors::place(std::mem::take(&mut self.places), process)
-            .map(Some)
-            .map_err(|error| (None, error))
+        if !self.dies_with_app {
+            rustix::process::set_parent_process_death_signal(None)
+                .map_err(failed("outlive the app".into()))?;
+        }
+        for (fd, number) in &self.places {
+            sys::descriptors::place(fd, *number).map_err(|error| {
+                let number = number.cast_unsigned();
+                (format!("make a descriptor number {number} for {program}"), error)
+            })?;
+        }
+        Ok(())
     }
 }
 

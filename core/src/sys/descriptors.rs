@@ -71,28 +71,34 @@ fn put(fd: RawFd, place: RawFd) -> std::io::Result<OwnedFd> {
     Ok(ManuallyDrop::into_inner(placed))
 }
 
-/// Puts each descriptor at its number, where it stays open over exec, and `own` out of their way.
+/// Moves `fd` to another number, close-on-exec, if its own is one of `places`.
+///
+/// # Errors
+/// The kernel's, when descriptors run out.
+pub(crate) fn out_of_the_way(fd: OwnedFd, places: &[RawFd]) -> std::io::Result<OwnedFd> {
+    if !places.contains(&fd.as_raw_fd()) {
+        return Ok(fd);
+    }
+    let mut beyond = FIRST;
+    loop {
+        let raw = duplicate_above(fd.as_raw_fd(), beyond)?;
+        // SAFETY: it was just made.
+        let moved = unsafe { OwnedFd::from_raw_fd(raw) };
+        if !places.contains(&raw) {
+            return Ok(moved);
+        }
+        beyond = raw + 1;
+    }
+}
+
+/// Makes `place`, which is another number than `fd`'s, a copy of it that stays open over exec. What the process needs
+/// was moved [out of the way](out_of_the_way).
 ///
 /// # Errors
 /// The kernel's: a number past the limit of open files.
-pub(crate) fn place(places: Vec<(OwnedFd, RawFd)>, own: OwnedFd) -> std::io::Result<OwnedFd> {
-    let Some(highest) = places.iter().map(|(_, place)| *place).max() else { return Ok(own) };
-    let beyond = highest.checked_add(1).ok_or(std::io::ErrorKind::InvalidInput)?;
-    let aside = |fd: OwnedFd| -> std::io::Result<OwnedFd> {
-        let raw = duplicate_above(fd.as_raw_fd(), beyond)?;
-        // SAFETY: it was just made.
-        Ok(unsafe { OwnedFd::from_raw_fd(raw) })
-    };
-    let own = aside(own)?;
-    let moved = places
-        .into_iter()
-        .map(|(fd, place)| Ok((aside(fd)?, place)))
-        .collect::<std::io::Result<Vec<_>>>()?;
-    for (fd, place) in &moved {
-        // SAFETY: see the top: whatever was at `place` is not used again, as the program is replaced.
-        cvt(unsafe { libc::dup2(fd.as_raw_fd(), *place) })?;
-    }
-    Ok(own)
+pub(crate) fn place(fd: &OwnedFd, place: RawFd) -> std::io::Result<()> {
+    // SAFETY: see the top: whatever was at `place` is not used again, as the program is replaced.
+    cvt(unsafe { libc::dup2(fd.as_raw_fd(), place) }).map(drop)
 }
 
 /// Makes `fd` the process's descriptor `place` (0, 1 or 2), which stays open over exec.
