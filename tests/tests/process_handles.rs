@@ -42,6 +42,8 @@ fn main() -> ExitCode {
         a_panic_before_others_who_ask,
         a_callback_that_dispatches,
         killed_before_it_exists,
+        several_signals_before_it_exists,
+        real_time_signals,
         signals_that_do_not_exist,
         inherited_handles_are_refused,
         a_worker_with_a_queue_of_its_own,
@@ -282,6 +284,33 @@ fn killed_before_it_exists(template: &Template) {
     told.iter().for_each(|told| told.running().kill(libc::SIGKILL).expect("asked for"));
     for told in told {
         assert_eq!(told.exit().signal(), Some(libc::SIGKILL));
+    }
+}
+
+/// F10: all that were sent before there was someone to get them are, in order.
+fn several_signals_before_it_exists(template: &Template) {
+    for signals in [[libc::SIGTERM, libc::SIGCONT], [libc::SIGSTOP, libc::SIGTERM]] {
+        let told = Told::run(template.fork(), ENDURE);
+        signals.iter().for_each(|signal| told.running().kill(*signal).expect("asked for"));
+        if signals[0] == libc::SIGSTOP {
+            // A stopped process gets it when it goes on.
+            assert!(told.settled());
+            told.running().kill(libc::SIGCONT).expect("it lives");
+        }
+        assert_eq!(told.exit().signal(), Some(libc::SIGTERM), "{signals:?}");
+    }
+}
+
+/// B3: real-time signals have no names, and are signals.
+fn real_time_signals(template: &Template) {
+    for early in [true, false] {
+        let signal = libc::SIGRTMIN() + 8;
+        let told = Told::run(template.fork(), ENDURE);
+        assert!(early || told.settled());
+        told.running().kill(signal).expect("a signal");
+        let exit = told.exit();
+        assert_eq!(*exit.cause(), Cause::Killed { signal, core_dumped: false });
+        assert!(exit.to_string().contains(&format!("signal {signal}")), "{exit}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tine::{Process, Template, Worker};
+use tine::{ErrorKind, Process, Template, Worker};
 use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{ITEMS, RETURN, STAY, Sent, items};
 use tine_tests::{cases, processes, runner};
@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         copies_of_the_descriptor_keep_it,
         workers_outlast_the_last_handle,
         used_by_a_third_process,
+        one_that_never_answers,
     ];
     runner::run(&template, cases)
 }
@@ -111,5 +112,18 @@ fn used_by_a_third_process(template: &Template) {
         let passed = template.fork().send_arg("first").into_fd().expect("a descriptor");
         let exit = Told::run(template.fork().send_fd(passed), USE_PASSED).exit();
         assert!(exit.success(), "{exit}");
+    }
+}
+
+/// F13, B4: nobody here can make it answer, or kill it; and so it is told that it does not.
+fn one_that_never_answers(_: &Template) {
+    let (near, _far) = std::os::unix::net::UnixStream::pair().expect("sockets");
+    let handle = Template::from_fd(near.into());
+    handle.set_deadline(std::time::Duration::from_millis(100));
+    let told: Vec<_> = (0..100).map(|_| Told::run(handle.fork(), ITEMS)).collect();
+    for told in told {
+        let error = told.refusal();
+        assert_eq!(error.kind(), ErrorKind::NoTemplate, "{error}");
+        assert_eq!(told.words(), ["refusal"]);
     }
 }

@@ -305,6 +305,45 @@ fn a_spare_killed_by_the_app_is_killed() {
     assert_eq!(told.words(), ["socket", "exit"]);
 }
 
+/// B6, F10: nor does another process do its work, from beginning to end.
+#[test]
+fn a_spare_killed_by_the_app_is_not_replaced() {
+    let template = Template::exec().expect("a template");
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+    for _ in 0..10 {
+        let spare = stopped_spare(&template);
+        let told = Told::run(template.fork(), RETURN);
+        told.running().kill(libc::SIGKILL).expect("it will be");
+        let exit = told.exit();
+        assert_eq!(exit.signal(), Some(libc::SIGKILL), "{exit}");
+        assert_eq!(exit.pid(), spare.as_raw_nonzero().get().cast_unsigned());
+        assert_eq!(told.words(), ["socket", "exit"]);
+    }
+}
+
+/// B4, B6: a spare that is stopped goes on when it has left its request unanswered; its template is not blamed for it.
+#[test]
+fn a_stopped_spare_takes_nobody_along() {
+    let template = Template::exec().expect("a template");
+    template.set_deadline(Duration::from_millis(400));
+    let living = Told::run(template.fork(), STAY);
+    let socket = living.socket();
+    template.spares(1).expect("a living template");
+    let pid = eventually("the template's id", || template.pid());
+    let spare = eventually("a spare", || {
+        let living = living.running().pid();
+        let children = processes::children(pid);
+        children.into_iter().map(|(pid, _)| pid).find(|pid| Some(*pid) != living)
+    });
+    let stopped = Pid::from_raw(spare.cast_signed()).expect("a process id");
+    kill_process(stopped, Signal::STOP).expect("a spare");
+    let exit = Told::run(template.fork(), RETURN).exit();
+    assert!(exit.success() && exit.pid() == spare, "{exit}");
+    assert_eq!((living.words(), template.report().deaths), (vec!["socket"], 0));
+    drop(socket);
+    assert!(living.exit().success());
+}
+
 /// B3, B4: living workers of a template that dies are told, and the next ones come from its successor.
 #[test]
 fn workers_of_a_template_that_is_made_anew() {

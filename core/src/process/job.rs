@@ -76,8 +76,8 @@ pub(super) struct Job {
     on_exit: RefCell<Vec<OnExit>>,
     exit: OnceCell<Exit>,
     posture: OnceCell<Posture>,
-    /// The last signal that was asked for, or the one that ends it: sent when a process says that it exists.
-    signal: Cell<Option<Signal>>,
+    /// Those that were asked for before it existed, in order: sent when it says that it does.
+    signals: RefCell<Vec<Signal>>,
 }
 
 /// What it takes to ask once more; dropped, and with it the descriptors sent, when the process exists.
@@ -113,7 +113,7 @@ impl Job {
             on_exit: RefCell::default(),
             exit: OnceCell::new(),
             posture: OnceCell::new(),
-            signal: Cell::new(None),
+            signals: RefCell::default(),
         })
     }
 

@@ -253,8 +253,8 @@ impl Core {
         }
     }
 
-    /// Kills a process that does not answer; then its links end.
-    pub fn kill_stuck(&self, generation: u64) {
+    /// Kills a process that does not answer; then its links end. False: it is another app's, and lives on.
+    pub fn kill_stuck(&self, generation: u64) -> bool {
         note!(WARN "template does not answer and is killed");
         let mut life = self.life();
         if life.generation == generation
@@ -267,6 +267,7 @@ impl Core {
                 let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
             }
         }
+        !matches!(self.origin, Origin::Foreign)
     }
 
     pub fn set_spares(&self, count: u32) -> Result<()> {

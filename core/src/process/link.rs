@@ -1,14 +1,14 @@
 //! Flow 2: what one thread of the app and one template say to each other.
 
+mod patience;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
@@ -49,6 +49,8 @@ pub(super) struct Link {
     asked: Cell<usize>,
     /// Runs while there are any; an answer postpones it.
     patience: RefCell<Option<Timer>>,
+    /// It has run out, and who may be stopped was told to go on.
+    nudged: Cell<bool>,
     next_id: Cell<u64>,
     observer: Observer,
     /// The app's state as last seen, and as the template last heard.
@@ -114,6 +116,7 @@ impl Link {
             waiting: RefCell::default(),
             asked: Cell::new(0),
             patience: RefCell::default(),
+            nudged: Cell::new(false),
             next_id: Cell::new(1),
             observer: Observer::new()?,
             seen: RefCell::default(),
@@ -189,50 +192,6 @@ impl Link {
         }
         self.flush();
         self.be_patient();
-    }
-
-    /// Runs the deadline while a request has no answer.
-    fn be_patient(self: &Rc<Self>) {
-        if self.asked.get() == 0 {
-            drop(self.patience.take());
-        } else if self.patience.borrow().is_none()
-            && let Some(template) = self.template.upgrade()
-        {
-            let link = Rc::downgrade(self);
-            let since = Instant::now();
-            let timer = crate::queue().after(template.core().deadline(), move || {
-                if let Some(link) = link.upgrade() {
-                    link.stuck(since);
-                }
-            });
-            self.patience.replace(Some(timer));
-        }
-    }
-
-    fn stuck(self: &Rc<Self>, since: Instant) {
-        drop(self.patience.take());
-        if self.has_answer() || self.was_held_up(since) {
-            return self.be_patient();
-        }
-        if let Some(template) = self.template.upgrade() {
-            template.core().kill_stuck(self.generation);
-        }
-        // Its end need not be waited for: nothing that it still says is heard.
-        self.lost("it did not answer within its deadline");
-    }
-
-    /// Whether something was said that this thread has not heard yet: its callbacks took too long, not the template.
-    fn has_answer(&self) -> bool {
-        let mut link = [PollFd::new(&*self.socket, PollFlags::IN)];
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        rustix::event::poll(&mut link, Some(&at_once)) == Ok(1)
-    }
-
-    /// Whether this thread did not run for so long, as when the program was stopped (Ctrl-Z), that the template may
-    /// not have run either.
-    fn was_held_up(&self, since: Instant) -> bool {
-        let template = self.template.upgrade();
-        template.is_some_and(|template| since.elapsed() >= 2 * template.core().deadline())
     }
 
     fn request(self: &Rc<Self>, job: &Rc<Job>) -> Result<()> {
@@ -329,7 +288,7 @@ impl Link {
                     if !begun {
                         self.answered();
                     }
-                    if begun || !ended.spare {
+                    if begun || !ended.spare || job.is_killed() {
                         job.ended(ended.pid, Exit::new(job.entry(), &ended));
                     } else {
                         job.not_begun();
@@ -347,6 +306,7 @@ impl Link {
         self.asked.set(self.asked.get().saturating_sub(1));
         // Another timer, if need be, begins anew.
         drop(self.patience.take());
+        self.nudged.set(false);
         if !self.waiting.borrow().is_empty() {
             self.pump();
         }

@@ -1,12 +1,14 @@
-//! Flow 2: the signal mask and handlers of templates and fresh processes.
+//! Flow 2: the signal mask and handlers of templates and fresh processes; the numbers of signals.
 //!
 //! # Safety
-//! Only a template and a process that it has just forked come here: they have one thread and no handler
-//! that anyone waits for.
+//! Only a template and a process that it has just forked change masks and handlers here: they have one thread and no
+//! handler that anyone waits for.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
+
+use rustix::process::Signal;
 
 /// Blocks SIGCHLD and gives a descriptor that is readable when a child has ended (signalfd(2)).
 ///
@@ -31,6 +33,15 @@ pub(crate) fn child_signals() -> std::io::Result<OwnedFd> {
     }
     // SAFETY: signalfd has just made it, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// The signal of this number, if there is one that programs may send: those with a name, and real-time ones.
+pub(crate) fn signal(number: i32) -> Option<Signal> {
+    Signal::from_named_raw(number).or_else(|| {
+        let real_time = (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number);
+        // SAFETY: the number is that of a signal, and none that the C library has reserved for itself.
+        real_time.then(|| unsafe { Signal::from_raw_unchecked(number) })
+    })
 }
 
 /// Empties the signal mask; with `handlers`, also gives every signal its default action.

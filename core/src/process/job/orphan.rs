@@ -19,6 +19,15 @@ impl Job {
         }
     }
 
+    /// The template cannot be asked again, nor be killed. Gives up what it has not answered.
+    pub fn unanswered(self: &Rc<Self>, why: &str) {
+        if self.stage.get() == Stage::Asked {
+            self.stage.set(Stage::Over);
+            let message = format!("no answer of the template ({why}), which is another process's");
+            self.fail_later(Error::new(ErrorKind::NoTemplate, message));
+        }
+    }
+
     /// Asks the template's successor.
     fn ask_again(self: &Rc<Self>, why: &str) {
         self.wait();

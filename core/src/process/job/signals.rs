@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Result};
 
 impl Job {
     pub fn kill(&self, signal: i32) -> Result<()> {
-        let known = Signal::from_named_raw(signal)
+        let known = sys::signal(signal)
             .ok_or_else(|| Error::new(ErrorKind::Misuse, format!("there is no signal {signal}")))?;
         if stamp() != self.stamp {
             let message = format!("the worker for {} is one of another process", self.entry);
@@ -18,9 +18,8 @@ impl Job {
         if self.stage.get() == Stage::Over {
             return Err(self.over());
         }
-        // What ends it is not undone by what comes later.
-        if self.signal.get() != Some(Signal::KILL) {
-            self.signal.set(Some(known));
+        if self.stage.get() < Stage::Started {
+            self.signals.borrow_mut().push(known);
         }
         match self.stage.get() {
             Stage::Started | Stage::Running => self.send(known),
@@ -31,10 +30,15 @@ impl Job {
     }
 
     pub(super) fn pass_signal_on(&self) {
-        if let Some(signal) = self.signal.get() {
+        for signal in self.signals.take() {
             // It may have ended by itself already; then its end is told anyway.
             let _ = self.send(signal);
         }
+    }
+
+    /// Tells whether the app wants it dead.
+    pub fn is_killed(&self) -> bool {
+        self.signals.borrow().contains(&Signal::KILL)
     }
 
     fn send(&self, signal: Signal) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
 
 use super::super::child::Child;
 use super::super::stderr::Read;
@@ -27,9 +27,7 @@ impl Template {
     /// Sends a child a signal: one that is not reaped has its id for itself.
     pub(super) fn signal(&self, link: u64, id: u64, signal: i32) {
         let child = self.children.find(|child| child.link == link && child.id == id);
-        if let (Some(pid), Some(signal)) =
-            (child.and_then(Pid::from_raw), Signal::from_named_raw(signal))
-        {
+        if let (Some(pid), Some(signal)) = (child.and_then(Pid::from_raw), sys::signal(signal)) {
             // It may have ended by itself; then its end is told soon.
             let _ = kill_process(pid, signal);
         }
