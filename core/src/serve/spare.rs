@@ -80,9 +80,11 @@ impl Spares {
         self.resting = true;
     }
 
-    /// A spare has ended unused.
+    /// A spare has ended unused. Whatever it died of, the next one may as well: there is none before a request.
     pub fn ended(&mut self, pid: i32) {
+        let ready = self.ready.len();
         self.ready.retain(|spare| spare.pid != pid);
+        self.resting |= self.ready.len() < ready;
     }
 
     /// Hands a request to a spare, the oldest first, and gives its id and standard error; None: there is no spare.

@@ -30,6 +30,22 @@ pub(crate) fn fork() -> rustix::io::Result<Forked> {
     }
 }
 
+/// The same, with all of `given` in place before.
+///
+/// Left to itself, the compiler reads what that was made of only where it is used, which in the child may be memory that
+/// the child does not have ([`super::Apart`]): to it, fork is a function that cannot have changed that.
+///
+/// # Errors
+/// The same.
+#[inline(always)]
+pub(crate) fn fork_with<T>(given: &mut T) -> rustix::io::Result<Forked> {
+    // SAFETY: no instruction. The compiler has to assume that this reads and writes all of `given`.
+    unsafe {
+        std::arch::asm!("/* {} */", in(reg) &raw mut *given, options(nostack, preserves_flags));
+    }
+    fork()
+}
+
 fn last_errno() -> rustix::io::Errno {
     rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
         .unwrap_or(rustix::io::Errno::INVAL)

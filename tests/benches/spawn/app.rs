@@ -33,6 +33,9 @@ pub fn run() -> Result<(), Box<dyn std::error::Error>> {
             let mut tine = Tine::new(case)?;
             let _data = measure::data(app_mb.parse()?);
             measure::measure(&mut tine, Duration::from_millis(window.parse()?));
+            if case == "spares" && tine.template.report().from_spares == 0 {
+                return Err("no spare was of use".into());
+            }
             Ok(())
         }
         _ => Err("CASE APP_MB WINDOW_MS, or CASE hold APP_MB".into()),

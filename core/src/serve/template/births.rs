@@ -124,8 +124,8 @@ impl Template {
 
 /// Forks; in the process, the call does not return. Gives the process's id, and what the next ones inherit.
 #[inline(always)]
-fn bear(birth: Birth<'_>) -> (rustix::io::Result<i32>, Items) {
-    match fault::fork().and_then(|()| sys::fork()) {
+fn bear(mut birth: Birth<'_>) -> (rustix::io::Result<i32>, Items) {
+    match fault::fork().and_then(|()| sys::fork_with(&mut birth)) {
         Ok(Forked::Child) => enter(birth),
         Ok(Forked::Parent(pid)) => (Ok(pid.as_raw_nonzero().get()), birth.items),
         Err(error) => (Err(error), birth.items),
