@@ -36,10 +36,10 @@ test: ## run all tests; no display is needed
 	@tools/rust
 	$(CARGO) test --workspace
 
-driven: ## press keys and click in the viewer, on displays of its own; listen to what it tells
+driven: ## press keys and click in the viewer, on displays of its own
 	@tools/packages build headless test
 	@tools/rust
-	$(CARGO) test --package tine-viewer --test driven --test features --test wayland --test accessible --test pages
+	$(CARGO) test --package tine-viewer --test driven --test features --test wayland --test pages
 
 avif: ## test the viewer built with what decodes AVIF
 	@tools/packages build

@@ -74,6 +74,7 @@
 //! - [`overview`]: what is under way, and where in the source it was made; records for `tracing`, or on
 //!   standard error: [`environment`].
 //! - [`problems`]: what users meet, why it is so, and what helps.
+//! - [`performance`]: what things cost, and what decides it.
 //! - [`design`]: how it is built, and why so.
 //!
 //! # What it is not
@@ -123,6 +124,9 @@ pub mod design {}
 
 #[doc = include_str!("../docs/problems.md")]
 pub mod problems {}
+
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
 
 #[doc = include_str!("../docs/integration.md")]
 pub mod integration {}
