@@ -84,9 +84,9 @@ pub(crate) fn reap(child: Option<Pid>) -> Option<Reaped> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     let args = [
         child as usize,
-        (&raw mut status).addr(),
+        (&raw mut status).expose_provenance(),
         libc::WNOHANG as usize,
-        usage.as_mut_ptr().addr(),
+        usage.as_mut_ptr().expose_provenance(),
     ];
     // SAFETY: both pointers are to memory of the right type, which outlives the call. The C library would write to its
     // errno, mostly to say that there is no child left, and so to a page that processes have in common.

@@ -38,7 +38,7 @@ pub(crate) fn send(
         message.msg_controllen = size_of::<Rights>() as _;
     }
     let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as usize;
-    let args = [socket.as_raw_fd() as usize, (&raw const message).addr(), flags, 0];
+    let args = [socket.as_raw_fd() as usize, (&raw const message).expose_provenance(), flags, 0];
     // SAFETY: the kernel reads the message and what it leads to: octets, and a descriptor, that live until it is back.
     let sent = unsafe { super::raw::syscall(libc::SYS_sendmsg, args) };
     // The octets are few, and a socket that keeps boundaries takes them whole.

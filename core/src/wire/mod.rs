@@ -44,8 +44,7 @@
 //! `Signal` is for a process that has not said that it exists, or whose pidfd found no place in the app; the template
 //! obeys for a child that it has not reaped.
 //! `Started` comes from the process itself, over its template's link, when it has read what was there of its orders and
-//! before it closes that link and follows them;
-//! from the template for itself, and for a process in an image of its own.
+//! before it closes that link and follows them; from the template for itself, and for a process in an image of its own.
 //! `Begin` is the first message to a template in an image of its own, sent before there is one.
 //! `Connect` … `Retired` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
 //! `Arg` … `Ready` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
