@@ -97,11 +97,12 @@ fn pictures_are_gone_through_with_the_pointer() {
     let red = sway.see("both halves", is_whole).middle_of(RED);
     pointer.click(red, 2);
     sway.see("each pixel", |screen| screen.has(RED, 8 * LARGE) && !screen.has(BLUE, 100));
-    for _ in 0..3 {
+    for _ in 0..4 {
         pointer.take_to((700, 300), (100, 300));
         pointer.let_go();
     }
     sway.see("the other half", |screen| screen.has(BLUE, 8 * LARGE) && !screen.has(RED, 100));
+    // Whether the whole picture has come or is still on its way.
     pointer.click(MIDDLE, 2);
     sway.see("both halves again", is_whole);
     pointer.scroll(MIDDLE, 1);
