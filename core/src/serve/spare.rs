@@ -8,6 +8,7 @@ use rustix::net::RecvFlags;
 
 use super::enter::{self, Caller};
 use super::stderr::Stderr;
+use crate::entry::Entry;
 use crate::wire::{HEADER, Header, Message, Room, Waiting, socket};
 use crate::{Result, sys};
 
@@ -137,6 +138,7 @@ pub(super) fn rehearse() {
         Caller { link: link.as_fd(), id }.tell(true);
     }
     let _ = enter::catch(|| ());
+    Entry::map_all();
     sys::title::show(*b"worker", b"");
 }
 

@@ -114,6 +114,13 @@ pub(crate) fn group() -> i32 {
     unsafe { libc::getpgrp() }
 }
 
+/// Lets others run that wait for this processor (sched_yield(2)).
+#[inline(always)]
+pub(crate) fn give_way() {
+    // SAFETY: sched_yield(2) has no precondition, and takes nothing.
+    unsafe { super::raw::syscall(libc::SYS_sched_yield, [0; 4]) };
+}
+
 /// Leaves without destructors, exit handlers or stdio buffers of the program.
 #[inline(always)]
 pub(crate) fn exit_now(code: i32) -> ! {
