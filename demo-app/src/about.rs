@@ -11,6 +11,7 @@ pub fn show(window: &Window) {
         .transient_for(window)
         .application_name("Tine Viewer")
         .application_icon(ID)
+        .developer_name("The tine developers")
         .version(env!("CARGO_PKG_VERSION"))
         .comments(
             "Looks through huge folders. Each picture is decoded by a worker that sees nothing but \

@@ -47,6 +47,7 @@ pub fn run(template: Template, options: Options, start: Instant) -> ExitCode {
     let settings = if options.is_script() { Settings::default() } else { Settings::load() };
     // If another process has the windows it is in vain.
     let ahead = Ahead::begin(&template, &options, &settings, start);
+    add_icons();
     let app = adw::Application::builder().application_id(ID).flags(flags(&options)).build();
     let shared = Rc::new(Shared {
         template,
@@ -137,6 +138,15 @@ pub fn set_style(style: Style) {
         Style::Light => adw::ColorScheme::ForceLight,
         Style::Dark => adw::ColorScheme::ForceDark,
     });
+}
+
+/// The program's own icons, which need not be installed. The application looks for them when it starts.
+fn add_icons() {
+    let packed = include_bytes!(concat!(env!("OUT_DIR"), "/icons.gresource"));
+    // It was packed when this was built. Without it another icon stands for it.
+    if let Ok(icons) = gio::Resource::from_data(&glib::Bytes::from_static(packed)) {
+        gio::resources_register(&icons);
+    }
 }
 
 fn add_style() {
