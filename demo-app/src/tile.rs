@@ -202,6 +202,10 @@ impl Tile {
         {
             self.tell_label();
         }
+        // The reason is in it.
+        if matches!(*self.imp().face.borrow(), Face::Failed(_)) {
+            self.trigger_tooltip_query();
+        }
         self.queue_draw();
     }
 
@@ -306,7 +310,7 @@ impl Tile {
         let (left, top) = (square.x() as i32, square.y() as i32 + (side - height) / 2);
         let (x, y) = (left + (side - ICON) / 2, top);
         self.draw_icon(snapshot, "image-missing-symbolic", x as f32, y as f32, ICON as f32);
-        self.draw_text(snapshot, &text, left, top + ICON + MARGIN, 0.55);
+        self.draw_text(snapshot, &text, left, top + ICON + MARGIN, 0.75);
     }
 
     fn draw_icon(&self, snapshot: &gtk4::Snapshot, name: &str, x: f32, y: f32, side: f32) {

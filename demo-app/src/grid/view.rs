@@ -3,7 +3,7 @@
 use super::*;
 use std::ops::Range;
 
-/// Around a tile, in a cell of the grid: see `style.css`.
+/// Around a tile, in a cell of the grid, with its border: see `style.css`.
 const PADDING: i32 = 4;
 
 /// How many thumbnails of this size are in view in a window of that size, about.
