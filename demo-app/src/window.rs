@@ -75,6 +75,8 @@ mod imp {
         #[template_child]
         pub empty: TemplateChild<adw::StatusPage>,
         #[template_child]
+        pub elsewhere: TemplateChild<gtk4::Button>,
+        #[template_child]
         pub progress: TemplateChild<gtk4::Box>,
         #[template_child]
         pub made: TemplateChild<gtk4::ProgressBar>,
@@ -92,10 +94,14 @@ mod imp {
         pub place: RefCell<String>,
         /// What could not be listed, and why.
         pub trouble: RefCell<Option<String>>,
+        /// How often a place was asked for.
+        pub asked: Cell<u32>,
         /// To be selected when the folder is listed: where one comes from.
         pub came_from: RefCell<Option<std::path::PathBuf>>,
         /// Offers to undo what was done last.
         pub last_toast: RefCell<Option<adw::Toast>>,
+        /// The page about the workers, while it is shown.
+        pub workers: glib::WeakRef<adw::PreferencesWindow>,
         /// It was made fullscreen for one picture, and is not in the grid.
         pub fullscreen_for_picture: Cell<bool>,
     }
@@ -218,6 +224,7 @@ impl Window {
 
     /// Says something that goes away by itself.
     fn say(&self, message: &str) {
-        self.imp().toasts.add_toast(adw::Toast::new(message));
+        // It takes markup, and names can look like some.
+        self.imp().toasts.add_toast(adw::Toast::new(&glib::markup_escape_text(message)));
     }
 }

@@ -170,6 +170,12 @@ impl Window {
     fn listed(&self) {
         let Some(gallery) = self.gallery().filter(|gallery| !gallery.listing()) else { return };
         self.explain_emptiness();
+        // Of several folders, or of one in part, there is something to see, but not all.
+        if gallery.total() > 0
+            && let Some(trouble) = self.imp().trouble.take()
+        {
+            self.say(&format!("Not all could be read: {trouble}"));
+        }
         if let Some(from) = self.imp().came_from.take() {
             let list = gallery.list();
             let here = |place: &u32| list.id(*place).is_some_and(|id| gallery.path(id) == from);
@@ -205,6 +211,7 @@ impl Window {
         imp.empty.set_icon_name(Some(icon));
         imp.empty.set_title(title);
         imp.empty.set_description(Some(&glib::markup_escape_text(why)));
+        imp.elsewhere.set_visible(!filtered);
         imp.stack.set_visible_child(&*imp.empty);
     }
 }

@@ -9,22 +9,64 @@ use crate::ahead::arrangement;
 use crate::gallery::Sizes;
 use crate::listing::{Source, split};
 
+/// What to show: found out beforehand, as a slow disk can take long to tell files from folders.
+struct Place {
+    /// The one file, which is shown before its folder is listed.
+    at_once: Option<PathBuf>,
+    sources: Vec<Source>,
+    /// The folder, if it is one, by its own name.
+    folder: Option<PathBuf>,
+    /// How many there are otherwise.
+    count: usize,
+}
+
+impl Place {
+    fn of(paths: &[PathBuf]) -> Self {
+        let full = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.into());
+        let count = paths.len();
+        match paths {
+            [file] if !file.is_dir() => {
+                let (folder, name) = split(file);
+                let (at_once, full) = (Some(file.clone()), Some(full(&folder)));
+                let sources = vec![Source::Folder(folder, Some(name))];
+                Self { at_once, sources, folder: full, count }
+            }
+            _ => {
+                let source = |path: &PathBuf| match path.is_dir() {
+                    true => Source::Folder(path.clone(), None),
+                    false => Source::File(path.clone()),
+                };
+                let folder = match paths {
+                    [folder] => Some(full(folder)),
+                    _ => None,
+                };
+                let sources = paths.iter().map(source).collect();
+                Self { at_once: None, sources, folder, count }
+            }
+        }
+    }
+
+    /// In a word or two.
+    fn name(&self) -> String {
+        match &self.folder {
+            Some(full) => full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into(),
+            None => format!("{} places", self.count),
+        }
+    }
+}
+
 impl Window {
-    /// Shows these folders and files; the one file alone at once, before its folder is listed.
+    /// Shows these folders and files, which the program was started with; the one file alone at once, before
+    /// its folder is listed. The gallery may have been made and opened before.
     ///
     /// # Errors
     ///
     /// No thread can be started.
-    pub fn open(&self, paths: &[PathBuf]) -> std::io::Result<()> {
-        self.open_ahead(paths, None)
+    pub fn open_ahead(&self, paths: &[PathBuf], ahead: Option<Gallery>) -> std::io::Result<()> {
+        self.show_place(Place::of(paths), ahead)
     }
 
-    /// The same; the gallery may have been made and opened before.
-    ///
-    /// # Errors
-    ///
-    /// As of [`open`](Self::open).
-    pub fn open_ahead(&self, paths: &[PathBuf], ahead: Option<Gallery>) -> std::io::Result<()> {
+    fn show_place(&self, place: Place, ahead: Option<Gallery>) -> std::io::Result<()> {
         let imp = self.imp();
         imp.picture.clear();
         imp.trouble.take();
@@ -33,34 +75,21 @@ impl Window {
             Some(gallery) => self.adopt(gallery),
             None => self.new_gallery()?,
         };
-        match paths {
-            [file] if !file.is_dir() => {
-                let (folder, name) = split(file);
-                self.set_place(Some(&folder), paths.len());
-                gallery.open(Some(file.clone()), vec![Source::Folder(folder, Some(name))])?;
-                self.set_gallery(&gallery);
-                self.show_picture(0);
-            }
-            _ => {
-                let source = |path: &PathBuf| match path.is_dir() {
-                    true => Source::Folder(path.clone(), None),
-                    false => Source::File(path.clone()),
-                };
-                let folder = match paths {
-                    [folder] => Some(&**folder),
-                    _ => None,
-                };
-                self.set_place(folder, paths.len());
-                if !is_open {
-                    gallery.open(None, paths.iter().map(source).collect())?;
-                }
-                self.set_gallery(&gallery);
-                imp.stack.set_visible_child(&*imp.grid);
-                imp.grid.grab_focus();
-                if is_open {
-                    self.explain_emptiness();
-                }
-            }
+        imp.place.replace(place.name());
+        imp.folder.replace(place.folder);
+        let in_picture = place.at_once.is_some();
+        if !is_open {
+            gallery.open(place.at_once, place.sources)?;
+        }
+        self.set_gallery(&gallery);
+        if in_picture {
+            self.show_picture(0);
+            return Ok(());
+        }
+        imp.stack.set_visible_child(&*imp.grid);
+        imp.grid.grab_focus();
+        if is_open {
+            self.explain_emptiness();
         }
         Ok(())
     }
@@ -99,19 +128,9 @@ impl Window {
         self.update_actions();
     }
 
-    fn set_place(&self, folder: Option<&Path>, count: usize) {
-        let full = folder.map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.into()));
-        let name = match &full {
-            Some(full) => full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into(),
-            None => format!("{count} places"),
-        };
-        self.imp().place.replace(name);
-        self.imp().folder.replace(full);
-    }
-
     /// Shows a folder instead of this one.
     pub(super) fn enter(&self, folder: &Path) {
-        self.open_or_say(&[folder.into()]);
+        self.go_to(vec![folder.into()], None);
     }
 
     /// Shows the folder that this one is in.
@@ -120,15 +139,29 @@ impl Window {
         if let Some(folder) = folder
             && let Some(parent) = folder.parent()
         {
-            self.imp().came_from.replace(Some(folder.clone()));
-            self.open_or_say(&[parent.into()]);
+            self.go_to(vec![parent.into()], Some(folder.clone()));
         }
     }
 
-    pub(super) fn open_or_say(&self, paths: &[PathBuf]) {
-        if let Err(error) = self.open(paths) {
-            self.say(&format!("Nothing can be opened: {error}"));
-        }
+    /// Shows these instead, when it is known what they are; says so if it cannot. `came_from` is selected.
+    fn go_to(&self, paths: Vec<PathBuf>, came_from: Option<PathBuf>) {
+        let imp = self.imp();
+        let number = imp.asked.get().wrapping_add(1);
+        imp.asked.set(number);
+        let this = self.downgrade();
+        glib::spawn_future_local(async move {
+            // A panic in there has said so.
+            let place = gio::spawn_blocking(move || Place::of(&paths)).await;
+            let (Ok(place), Some(this)) = (place, this.upgrade()) else { return };
+            // Meanwhile another may have been asked for.
+            if this.imp().asked.get() != number {
+                return;
+            }
+            this.imp().came_from.replace(came_from);
+            if let Err(error) = this.show_place(place, None) {
+                this.say(&format!("Nothing can be opened: {error}"));
+            }
+        });
     }
 
     /// Asks for a folder, or for a picture.
@@ -139,6 +172,9 @@ impl Window {
         };
         let dialog = gtk4::FileChooserNative::new(Some(title), Some(self), what, None, None);
         dialog.set_modal(true);
+        if what == gtk4::FileChooserAction::Open {
+            offer_pictures(&dialog);
+        }
         if let Some(folder) = &*self.imp().folder.borrow() {
             // Without it the dialog begins elsewhere.
             let _elsewhere = dialog.set_current_folder(Some(&gio::File::for_path(folder)));
@@ -151,7 +187,7 @@ impl Window {
             if let (gtk4::ResponseType::Accept, Some(path), Some(this)) =
                 (response, path, this.upgrade())
             {
-                this.open_or_say(&[path]);
+                this.go_to(vec![path], None);
             }
             held.take();
         });
@@ -186,12 +222,23 @@ impl Window {
                 if is_own || paths.is_empty() {
                     return false;
                 }
-                this.open_or_say(&paths);
+                this.go_to(paths, None);
                 true
             }
         ));
         self.add_controller(drop);
     }
+}
+
+/// Has a dialog list pictures only, unless all files are asked for.
+fn offer_pictures(dialog: &gtk4::FileChooserNative) {
+    let (pictures, all) = (gtk4::FileFilter::new(), gtk4::FileFilter::new());
+    pictures.set_name(Some("Pictures"));
+    pictures.add_mime_type("image/*");
+    all.set_name(Some("All Files"));
+    all.add_pattern("*");
+    dialog.add_filter(&pictures);
+    dialog.add_filter(&all);
 }
 
 /// The scale of the sharpest monitor, and what no window is larger than, in pixels.
