@@ -17,6 +17,7 @@ mod ahead;
 mod animation;
 mod app;
 mod arrange;
+mod beside;
 mod cache;
 mod canvas;
 mod catalog;

@@ -3,27 +3,24 @@
 use adw::prelude::*;
 use gtk4::{gio, glib};
 use std::path::Path;
+use std::time::Duration;
 use tine::{Template, rpc};
 use tine_viewer::worker::{DESCRIBE, Facts, sandbox};
 
+use crate::beside::beside;
 use crate::catalog::Kind;
 use crate::files::open_picture;
 use crate::window::Window;
+
+/// How long a worker may take to look into a file: as long as one that decodes it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Shows it. The worker that looks into the file comes from `template`.
 pub fn show(window: &Window, template: &Template, path: &Path, kind: Kind) {
     let file = adw::PreferencesGroup::builder().title("File").build();
     let page = adw::PreferencesPage::new();
     page.add(&file);
-    let dialog = adw::PreferencesWindow::builder()
-        .title("Properties")
-        .transient_for(window)
-        .search_enabled(false)
-        .default_width(480)
-        .default_height(560)
-        .build();
-    dialog.add(&page);
-    dialog.present();
+    beside(window, "Properties", (480, 560), &page).present();
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     add(&file, "Name", &name);
     let folder = path.parent().unwrap_or(path).to_string_lossy();
@@ -86,7 +83,14 @@ async fn look_into(template: &Template, path: &Path) -> Result<Facts, String> {
     let opened = gio::spawn_blocking(move || open_picture(&path)).await;
     let file = opened.unwrap_or_else(|_| Err("it cannot be opened".into()))?;
     let worker = rpc::Client::<rpc::Fd, Facts>::run(template.fork().sandbox(&sandbox()), DESCRIBE);
-    worker.ask(&file.into()).await.map_err(|error| error.to_string())
+    match glib::future_with_timeout(PATIENCE, worker.ask(&file.into())).await {
+        Ok(facts) => facts.map_err(|error| error.to_string()),
+        Err(_) => {
+            // It does not hear that nobody waits any more. It may have ended by now.
+            let _ended = worker.kill(rustix::process::Signal::KILL.as_raw());
+            Err(format!("took longer than {} s", PATIENCE.as_secs()))
+        }
+    }
 }
 
 fn add(group: &adw::PreferencesGroup, title: &str, value: &str) {

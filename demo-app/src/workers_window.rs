@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tine::pool::Report;
-use tine::{Posture, Template};
+use tine::{Hold, Posture, Template};
 use tine_viewer::decoders;
 
+use crate::beside::beside;
 use crate::memory::private_kib;
 use crate::window::Window;
 
@@ -30,8 +31,8 @@ struct Page {
     before: RefCell<(Instant, u64)>,
 }
 
-/// Shows the page.
-pub fn show(window: &Window, template: &Template) {
+/// Shows the page, in a window of its own.
+pub fn show(window: &Window, template: &Template) -> adw::PreferencesWindow {
     let about_template = adw::ActionRow::builder().title("Template").build();
     let about_all = adw::ActionRow::builder().title("All Workers").build();
     let about_sandbox = adw::ActionRow::builder().title("Sandbox").build();
@@ -48,14 +49,7 @@ pub fn show(window: &Window, template: &Template) {
     let page = adw::PreferencesPage::new();
     page.add(&first);
     page.add(&group);
-    let dialog = adw::PreferencesWindow::builder()
-        .title("Workers")
-        .transient_for(window)
-        .search_enabled(false)
-        .default_width(520)
-        .default_height(480)
-        .build();
-    dialog.add(&page);
+    let dialog = beside(window, "Workers", (520, 560), &page);
     let page = Rc::new(Page {
         window: window.downgrade(),
         template: template.clone(),
@@ -72,13 +66,14 @@ pub fn show(window: &Window, template: &Template) {
         glib::ControlFlow::Continue
     });
     let looking = RefCell::new(Some(looking));
-    dialog.connect_close_request(move |_| {
+    // It is closed, or goes with the window that it belongs to.
+    dialog.connect_destroy(move |_| {
         if let Some(looking) = looking.take() {
             looking.remove();
         }
-        glib::Propagation::Proceed
     });
     dialog.present();
+    dialog
 }
 
 impl Page {
@@ -146,7 +141,11 @@ impl Page {
 
     fn add_row(self: &Rc<Self>, pid: u32) -> adw::ActionRow {
         let row = adw::ActionRow::builder().title(format!("Process {pid}")).build();
-        let kill = gtk4::Button::builder().label("Kill").valign(gtk4::Align::Center).build();
+        let kill = gtk4::Button::builder()
+            .label("Kill")
+            .tooltip_text(format!("Kill process {pid}"))
+            .valign(gtk4::Align::Center)
+            .build();
         let this = Rc::downgrade(self);
         kill.connect_clicked(move |_| {
             let Some(this) = this.upgrade() else { return };
@@ -162,8 +161,14 @@ impl Page {
 
 /// What of the sandbox holds, and what does not.
 fn describe(posture: &Posture) -> String {
-    let rungs: Vec<_> = posture.rungs().map(|(rung, hold, _)| format!("{rung}: {hold}")).collect();
-    rungs.join(" · ")
+    let holding = |title: &str, wanted: Hold| {
+        let rungs = posture.rungs().filter(|(_, hold, _)| *hold == wanted);
+        let rungs: Vec<_> = rungs.map(|(rung, ..)| rung.to_string()).collect();
+        (!rungs.is_empty()).then(|| format!("{title}: {}", rungs.join(", ")))
+    };
+    let lines = [("Holds", Hold::Full), ("Partly", Hold::Partly), ("Missing", Hold::Missing)];
+    let lines: Vec<_> = lines.iter().filter_map(|(title, hold)| holding(title, *hold)).collect();
+    lines.join("\n")
 }
 
 fn size(kib: u64) -> String {

@@ -5,7 +5,7 @@ use crate::about;
 use crate::arrange::Sort;
 use crate::settings::Style;
 
-/// An action without a parameter: its name, what it does, and its keys.
+/// An action without a parameter: its name, what it does, and its keys wherever the keyboard is.
 type Action = (&'static str, fn(&Window), &'static [&'static str]);
 
 const ACTIONS: [Action; 20] = [
@@ -17,10 +17,10 @@ const ACTIONS: [Action; 20] = [
     ("open-folder", |this| this.ask_for(gtk4::FileChooserAction::SelectFolder), &["<Control>o"]),
     ("open-file", |this| this.ask_for(gtk4::FileChooserAction::Open), &["<Control><Shift>o"]),
     ("filter", Window::toggle_filter, &["<Control>f"]),
-    ("select-all", Window::select_all, &["<Control>a"]),
-    ("copy", Window::copy, &["<Control>c"]),
-    ("trash", Window::trash, &["Delete"]),
-    ("undo", Window::undo_last, &["<Control>z"]),
+    ("select-all", Window::select_all, &[]),
+    ("copy", Window::copy, &[]),
+    ("trash", Window::trash, &[]),
+    ("undo", Window::undo_last, &[]),
     ("open-with", Window::open_with, &[]),
     ("show-in-files", Window::show_in_files, &[]),
     ("properties", Window::show_properties, &["<Alt>Return"]),
@@ -29,6 +29,14 @@ const ACTIONS: [Action; 20] = [
     ("make-all", |this| this.make_all(true), &[]),
     ("stop", |this| this.make_all(false), &[]),
     ("workers", Window::show_workers, &["<Control><Shift>w"]),
+];
+
+/// Actions whose keys are an entry's own while it has the keyboard.
+const SHARED_KEYS: [(&str, &str); 4] = [
+    ("win.select-all", "<Control>a"),
+    ("win.copy", "<Control>c"),
+    ("win.trash", "Delete"),
+    ("win.undo", "<Control>z"),
 ];
 
 /// Those that are about what is chosen: a picture, or what is selected.
@@ -53,12 +61,24 @@ impl Window {
             self.add_action_entries([entry.build()]);
         }
         self.add_choices();
+        self.add_shared_keys();
         let about =
             gio::ActionEntry::builder("about").activate(|this: &Self, _, _| about::show(this));
         self.add_action_entries([about.build()]);
         self.set_help_overlay(Some(&about::shortcuts()));
         self.follow_selection();
         self.follow_side();
+    }
+
+    /// An application's keys come first. These come when nobody else has a use for them.
+    fn add_shared_keys(&self) {
+        let keys = gtk4::ShortcutController::new();
+        for (action, key) in SHARED_KEYS {
+            let trigger = gtk4::ShortcutTrigger::parse_string(key);
+            let action = gtk4::NamedAction::new(action);
+            keys.add_shortcut(gtk4::Shortcut::new(trigger, Some(action)));
+        }
+        self.add_controller(keys);
     }
 
     /// Actions with a state: order and style.
@@ -160,7 +180,14 @@ impl Window {
     }
 
     fn show_workers(&self) {
-        crate::workers_window::show(self, &self.shared().template);
+        let workers = &self.imp().workers;
+        match workers.upgrade() {
+            Some(shown) => shown.present(),
+            None => {
+                let shown = crate::workers_window::show(self, &self.shared().template);
+                workers.set(Some(&shown));
+            }
+        }
     }
 
     fn show_properties(&self) {
