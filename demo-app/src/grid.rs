@@ -84,6 +84,7 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             class.bind_template();
             class.set_layout_manager_type::<gtk4::BinLayout>();
+            super::hand::install(class);
         }
 
         fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
@@ -163,8 +164,12 @@ impl Grid {
         if !places.is_empty() {
             return Some(places.minimum());
         }
-        let focused = self.imp().view.focus_child()?.first_child().and_downcast::<Tile>()?;
-        self.gallery()?.list().position(focused.id()?)
+        self.gallery()?.list().position(self.focused()?.id()?)
+    }
+
+    /// The tile that has the keyboard.
+    fn focused(&self) -> Option<Tile> {
+        self.imp().view.focus_child()?.first_child().and_downcast()
     }
 
     /// Selects a place, shows it, and gives it the keyboard.

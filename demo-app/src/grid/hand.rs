@@ -1,7 +1,16 @@
-//! What the pointer does in the grid: pictures are dragged out, and have a menu.
+//! What the pointer does in the grid: pictures are dragged out, and have a menu, which has keys, too.
 
 use super::*;
 use gtk4::{gdk, gio};
+
+/// Actions and their keys.
+pub fn install(class: &mut <imp::Grid as ObjectSubclass>::Class) {
+    let (none, shift) = (gdk::ModifierType::empty(), gdk::ModifierType::SHIFT_MASK);
+    class.install_action("grid.menu", None, |grid, _, _| grid.show_menu_at_keyboard());
+    class.add_binding_action(gdk::Key::Menu, none, "grid.menu");
+    class.add_binding_action(gdk::Key::F10, shift, "grid.menu");
+    class.add_binding_action(gdk::Key::Escape, none, "win.escape");
+}
 
 impl Grid {
     pub(super) fn follow_pointer(&self) {
@@ -44,16 +53,35 @@ impl Grid {
     }
 
     fn show_menu(&self, x: f64, y: f64) {
-        let place = self.tile_at(x, y).and_then(|tile| self.gallery()?.list().position(tile.id()?));
+        if let Some(tile) = self.tile_at(x, y)
+            && let Some(at) = self.imp().view.translate_coordinates(self, x, y)
+        {
+            self.show_menu_of(&tile, at);
+        }
+    }
+
+    fn show_menu_at_keyboard(&self) {
+        if let Some(tile) = self.focused()
+            && let Some(at) = tile.translate_coordinates(
+                self,
+                f64::from(tile.width()) / 2.0,
+                f64::from(tile.height()) / 2.0,
+            )
+        {
+            self.show_menu_of(&tile, at);
+        }
+    }
+
+    /// The menu is about all that are selected, if this one is.
+    fn show_menu_of(&self, tile: &Tile, (x, y): (f64, f64)) {
+        let place = tile.id().and_then(|id| self.gallery()?.list().position(id));
         let (Some(place), Some(selection)) = (place, self.selection()) else { return };
         if !selection.is_selected(place) {
             selection.select_item(place, true);
         }
-        let imp = self.imp();
-        if let Some((x, y)) = imp.view.translate_coordinates(self, x, y) {
-            imp.menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
-            imp.menu.popup();
-        }
+        let menu = &self.imp().menu;
+        menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
+        menu.popup();
     }
 
     fn tile_at(&self, x: f64, y: f64) -> Option<Tile> {

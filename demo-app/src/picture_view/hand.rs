@@ -32,13 +32,15 @@ impl PictureView {
         click.connect_pressed(glib::clone!(
             #[weak(rename_to = this)]
             self,
-            move |_, _, x, y| {
-                let menu = &this.imp().menu;
-                menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
-                menu.popup();
-            }
+            move |_, _, x, y| this.show_menu((x, y))
         ));
         self.add_controller(click);
+    }
+
+    pub(super) fn show_menu(&self, (x, y): (f64, f64)) {
+        let menu = &self.imp().menu;
+        menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
+        menu.popup();
     }
 
     fn double_clicked(&self, x: f64, y: f64) {
@@ -76,10 +78,8 @@ impl PictureView {
         } else {
             let steps = self.imp().scrolled.get() + dx + dy;
             self.imp().scrolled.set(steps.fract());
-            if steps.abs() >= 1.0
-                && let Some(id) = self.beside(steps.signum() as i32)
-            {
-                self.show(id);
+            if steps.abs() >= 1.0 {
+                self.show_if(self.beside(steps.signum() as i32));
             }
         }
     }
@@ -145,6 +145,7 @@ impl PictureView {
         for control in [&imp.previous, &imp.next, &imp.controls] {
             control.set_reveal_child(revealed);
         }
+        self.set_cursor(None);
         let rest = revealed.then(|| {
             let this = self.downgrade();
             glib::timeout_add_local_once(REST, move || {
@@ -152,11 +153,20 @@ impl PictureView {
                     // It has just run, and is gone.
                     this.imp().rest.take();
                     this.reveal(false);
+                    this.hide_pointer();
                 }
             })
         });
         if let Some(replaced) = imp.rest.replace(rest) {
             replaced.remove();
+        }
+    }
+
+    /// Fullscreen there is nothing but the picture.
+    fn hide_pointer(&self) {
+        let window = self.root().and_downcast::<gtk4::Window>();
+        if window.is_some_and(|window| window.is_fullscreen()) {
+            self.set_cursor_from_name(Some("none"));
         }
     }
 }

@@ -47,7 +47,12 @@ pub fn install(class: &mut <imp::PictureView as ObjectSubclass>::Class) {
             }
         }
     }
-    let none = gdk::ModifierType::empty();
+    let (none, shift) = (gdk::ModifierType::empty(), gdk::ModifierType::SHIFT_MASK);
+    class.install_action("picture.menu", None, |view, _, _| {
+        view.show_menu((f64::from(view.width()) / 2.0, f64::from(view.height()) / 2.0));
+    });
+    class.add_binding_action(Key::Menu, none, "picture.menu");
+    class.add_binding_action(Key::F10, shift, "picture.menu");
     class.add_binding_action(Key::Escape, none, "win.escape");
     class.add_binding_action(Key::Return, none, "win.back");
 }
@@ -67,9 +72,13 @@ impl PictureView {
         }
     }
 
-    fn show_if(&self, id: Option<u32>) {
+    pub(super) fn show_if(&self, id: Option<u32>) {
         if let Some(id) = id.filter(|id| *id != self.id()) {
             self.show(id);
+            // Who goes on by hand looks at each as long as at the others.
+            if self.stop_show() {
+                self.start_show();
+            }
         }
     }
 
@@ -93,8 +102,9 @@ impl PictureView {
         let next = glib::timeout_add_local(STAY, move || match this.upgrade() {
             Some(this) => {
                 // One that takes longer to load is looked at as long as the others.
-                if this.is_settled() {
-                    this.show_if(this.beside(1).or_else(|| this.outermost(1)));
+                let next = this.beside(1).or_else(|| this.outermost(1));
+                if let Some(next) = next.filter(|next| this.is_settled() && *next != this.id()) {
+                    this.show(next);
                 }
                 glib::ControlFlow::Continue
             }

@@ -89,10 +89,14 @@ impl Window {
         };
         let toast = adw::Toast::builder().title(glib::markup_escape_text(&message));
         let toast = toast.button_label("_Undo").timeout(10).build();
-        let (this, gallery) = (self.downgrade(), gallery.clone());
+        // With another folder in view its workers have gone, and must not be kept.
+        let (this, gallery) = (self.downgrade(), gallery.downgrade());
         toast.connect_button_clicked(move |_| {
-            if let Some(this) = this.upgrade() {
-                this.undo(&gallery, &trashed);
+            // Once is enough.
+            if let Some(this) = this.upgrade()
+                && this.imp().last_toast.take().is_some()
+            {
+                this.undo(gallery.upgrade(), &trashed);
             }
         });
         if let Some(replaced) = self.imp().last_toast.replace(Some(toast.clone())) {
@@ -103,21 +107,23 @@ impl Window {
 
     /// Does what the button of the message would do.
     pub(super) fn undo_last(&self) {
-        if let Some(toast) = self.imp().last_toast.take() {
+        let toast = self.imp().last_toast.borrow().clone();
+        if let Some(toast) = toast {
             toast.emit_by_name::<()>("button-clicked", &[]);
             toast.dismiss();
         }
     }
 
-    fn undo(&self, gallery: &Gallery, trashed: &[(u32, PathBuf)]) {
-        let (this, gallery, trashed) = (self.clone(), gallery.clone(), trashed.to_vec());
+    /// A folder that is not in view any more shows them when it is opened again.
+    fn undo(&self, gallery: Option<Gallery>, trashed: &[(u32, PathBuf)]) {
+        let (this, trashed) = (self.clone(), trashed.to_vec());
         glib::spawn_future_local(async move {
             let paths = trashed.iter().map(|trashed| trashed.1.clone()).collect();
             let restored = crate::trash::restore(paths).await;
             let back = trashed.iter().filter(|trashed| restored.contains(&trashed.1));
             let back: IdSet = back.map(|trashed| trashed.0).collect();
             let lost = trashed.len() - back.len() as usize;
-            gallery.restore(&back);
+            gallery.inspect(|gallery| gallery.restore(&back));
             this.explain_emptiness();
             if lost > 0 {
                 this.say(&format!("{lost} not found in the trash"));

@@ -1,0 +1,70 @@
+//! Keys that mean one thing in the grid and another elsewhere, and windows beside the one with the pictures.
+
+mod desktop;
+
+use desktop::{Desktop, Hand, Reader, write_plain};
+use std::path::Path;
+
+const RED: [u8; 3] = [220, 30, 40];
+const BLUE: [u8; 3] = [30, 60, 210];
+
+fn view<'a>(desktop: &'a Desktop, folder: &Path) -> Hand<'a> {
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650"]).arg(folder);
+    Hand::start(desktop, viewer)
+}
+
+/// K3: whole grid by keyboard: Esc selects nothing, and a picture's menu has its key. A filter that is being
+/// typed is edited by its own keys: none of them trashes a picture.
+#[test]
+fn keys_are_for_what_has_the_keyboard() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("two");
+    write_plain(&folder.join("ab.png"), 300, 200, RED);
+    write_plain(&folder.join("bb.png"), 300, 200, BLUE);
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    let is_selected = |name: &'static str| {
+        move |told: &desktop::Told| told.name == name && told.states.contains("selected")
+    };
+    reader.hear_text("bb.png");
+    hand.press(&["Home", "ctrl+a"]);
+    reader.hear("a selected one", is_selected("bb.png"));
+    hand.press(&["Escape"]);
+    reader.hear("one that is not selected", |told| {
+        told.name == "bb.png" && told.role == "table cell" && !told.states.contains("selected")
+    });
+    // The menu is about the one that has the keyboard.
+    hand.press(&["End", "shift+F10"]);
+    reader.hear("its menu", |told| told.name.contains("Show in File Manager"));
+    hand.press(&["Escape"]);
+    reader.hear("what it is about", is_selected("bb.png"));
+    hand.press(&["ctrl+f", "b", "b", "ctrl+a", "Home", "Delete"]);
+    // With one letter less the other is there again.
+    reader.hear_text("ab.png");
+    assert!(folder.join("ab.png").exists() && folder.join("bb.png").exists());
+    hand.close();
+}
+
+/// K3: the Workers page can be looked at while pictures are; it is there once, and closes by its key or with the
+/// window that it belongs to.
+#[test]
+fn pictures_can_be_looked_at_beside_the_workers() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("one");
+    write_plain(&folder.join("a.png"), 300, 200, RED);
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    reader.hear_text("a.png");
+    hand.press(&["ctrl+shift+w"]);
+    reader.hear_text("Template");
+    hand.focus();
+    hand.press(&["Home", "Return"]);
+    reader.hear("the picture", |told| told.role == "image" && told.name == "a.png");
+    hand.press(&["ctrl+shift+w"]);
+    let is_title = |told: &desktop::Told| told.role == "label" && told.name == "Template";
+    reader.hear("the page", is_title);
+    assert_eq!(reader.all().iter().filter(|told| is_title(told)).count(), 1);
+    hand.focus();
+    hand.close();
+}
