@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         signals_of_the_app_are_left_alone,
         the_template_is_clean,
         the_state_of_the_app_at_each_request,
+        the_state_of_an_app_with_threads,
         state_changes_between_two_requests_of_a_turn,
         an_environment_of_a_megabyte,
         the_directory_itself_and_not_its_name,
@@ -248,6 +249,20 @@ impl Drop for Restore {
 
 /// Rule 6: environment, directory, umask, locale and time zone are the app's of now.
 fn the_state_of_the_app_at_each_request(template: &Template) {
+    tell_states(template);
+}
+
+/// Rule 6: the same for an app with threads, whose umask cannot be looked at in the same way.
+fn the_state_of_an_app_with_threads(template: &Template) {
+    let (told, until) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || until.recv());
+    assert_ne!(processes::status(std::process::id(), "Threads").as_deref(), Some("1"));
+    tell_states(template);
+    drop(told);
+    assert!(other.join().expect("a thread").is_err());
+}
+
+fn tell_states(template: &Template) {
     let _restore = Restore::later();
     for state in STATES {
         state.set();
@@ -257,6 +272,8 @@ fn the_state_of_the_app_at_each_request(template: &Template) {
         if !state.variable.is_some_and(|value| value.contains('\n')) {
             state.check(&told);
         }
+        let umask = processes::status(std::process::id(), "Umask");
+        assert_eq!(umask, Some(format!("{:04o}", state.umask)), "the app's own is as it was");
     }
 }
 

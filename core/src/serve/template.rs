@@ -164,6 +164,9 @@ impl Template {
         Ok(template)
     }
 
+    /// A function of its own, and not a part of one that has made the template: what it writes to on the stack has
+    /// to be copied for each process, by the page.
+    #[inline(never)]
     fn run(&mut self) -> Result<()> {
         let mut events = [MaybeUninit::<Event>::uninit(); EVENTS];
         while !self.links.is_empty() {
@@ -187,13 +190,18 @@ impl Template {
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(Error::system("wait for orders", error)),
             };
-            // What is asked for goes before what has ended: an app waits for it, and hears of the end together
-            // with the beginning.
+            // What is asked for goes before what was said and what has ended: an app waits for it, and hears of
+            // the end together with the beginning.
             let mut ended = false;
-            for event in events {
+            for event in &*events {
+                if let Token::Link(number) = Token::of(event.data) {
+                    self.link_ready(number, event.flags);
+                }
+            }
+            for event in &*events {
                 match Token::of(event.data) {
+                    Token::Link(_) => (),
                     Token::Signals => ended = true,
-                    Token::Link(number) => self.link_ready(number, event.flags),
                     Token::Stderr(pid) => self.stderr_ready(pid),
                     Token::Pressure => {
                         self.spares.discard();

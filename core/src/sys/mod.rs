@@ -30,7 +30,9 @@ pub(crate) use environment::{
     is_environment, is_locale, locale, remove_variable, replace_environment, set_locale, tzset,
 };
 pub(crate) use executed::has_executed;
-pub(crate) use fork::{Forked, Reaped, ended, exit_now, give_way, fork, fork_with, group, on_exit, reap};
+pub(crate) use fork::{
+    Forked, Reaped, ended, exit_now, fork, fork_with, give_way, group, on_exit, reap,
+};
 pub(crate) use sandbox::{leave_namespaces, limit};
 pub(crate) use signals::{child_signals, default_signals, signal};
 pub(crate) use threads::{is_single_threaded, look_up as look_up_threads};

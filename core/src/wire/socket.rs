@@ -98,7 +98,8 @@ fn send_with(
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Received {
     pub octets: usize,
-    /// Descriptors came that this process had no room for (`EMFILE`): the kernel has closed them.
+    /// Descriptors came that there was no room for, in this process (`EMFILE`) or in the call: the kernel has closed
+    /// them.
     pub lost_fds: bool,
 }
 
@@ -113,18 +114,30 @@ pub(crate) fn receive(
     fds: &mut impl Extend<OwnedFd>,
     flags: RecvFlags,
 ) -> rustix::io::Result<Received> {
-    receive_parts(socket, &mut [IoSliceMut::new(buffer)], fds, flags)
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+    receive_with(&mut space, socket, &mut [IoSliceMut::new(buffer)], fds, flags)
 }
 
-/// The same, into several buffers, one after the other.
+/// The same, into several buffers, one after the other, and with room for few descriptors: for one more than may come,
+/// so that a message with too many is known.
 pub(crate) fn receive_parts(
     socket: impl AsFd,
     buffers: &mut [IoSliceMut<'_>],
     fds: &mut impl Extend<OwnedFd>,
     flags: RecvFlags,
 ) -> rustix::io::Result<Received> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FEW + 1))];
+    receive_with(&mut space, socket, buffers, fds, flags)
+}
+
+fn receive_with(
+    space: &mut [MaybeUninit<u8>],
+    socket: impl AsFd,
+    buffers: &mut [IoSliceMut<'_>],
+    fds: &mut impl Extend<OwnedFd>,
+    flags: RecvFlags,
+) -> rustix::io::Result<Received> {
+    let mut ancillary = RecvAncillaryBuffer::new(space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
     let received = rustix::io::retry_on_intr(|| {
         rustix::net::recvmsg(&socket, buffers, &mut ancillary, flags)
