@@ -61,6 +61,8 @@ pub struct Report {
     pub workers_started: u64,
     /// Workers that ended otherwise than they should.
     pub workers_crashed: u64,
+    /// All workers that ended, by what became of them.
+    pub workers_ended: BTreeMap<String, u64>,
     /// How often a picture was tried again because its worker had died.
     pub retries: u64,
     /// How often a picture was not wanted any more before it was there.
@@ -175,6 +177,7 @@ impl Measures {
             main_loop_work_ms_max: ms(work.longest()),
             workers_started: counts.decoders.started,
             workers_crashed: decoders::crashed(&counts.decoders),
+            workers_ended: ended(&counts.decoders),
             retries: counts.decoders.retried,
             cancelled: counts.decoders.failed.get(&Reason::Cancelled).copied().unwrap_or(0),
             app_peak_rss_kib: memory::peak_rss_kib(),
@@ -187,6 +190,10 @@ impl Measures {
             posture,
         }
     }
+}
+
+fn ended(decoders: &pool::Report) -> BTreeMap<String, u64> {
+    decoders.ended.iter().map(|(leave, count)| (leave.to_string(), *count)).collect()
 }
 
 fn rungs(posture: &Posture) -> impl Iterator<Item = (String, String)> {

@@ -30,6 +30,30 @@ impl Window {
                 }
             }
         ));
+        self.type_ahead_of_filter();
+    }
+
+    /// The entry has the keyboard as soon as it is asked for, but GTK 4.8 gives keys to what is mapped only, which
+    /// an entry that is being revealed is from the next frame on. What is typed before is passed on here.
+    fn type_ahead_of_filter(&self) {
+        let keys = gtk4::EventControllerKey::new();
+        keys.set_propagation_phase(gtk4::PropagationPhase::Capture);
+        keys.connect_key_pressed(glib::clone!(
+            #[weak(rename_to = this)]
+            self,
+            #[upgrade_or]
+            glib::Propagation::Proceed,
+            move |keys, _, _, _| {
+                let text = this.imp().filter.delegate().and_upcast::<gtk4::Widget>();
+                let focus = gtk4::prelude::GtkWindowExt::focus(&this);
+                let waits = |text: &gtk4::Widget| focus.as_ref() == Some(text) && !text.is_mapped();
+                match text.filter(waits).is_some_and(|text| keys.forward(&text)) {
+                    true => glib::Propagation::Stop,
+                    false => glib::Propagation::Proceed,
+                }
+            }
+        ));
+        self.add_controller(keys);
     }
 
     pub(super) fn set_sort(&self, sort: Sort) {

@@ -1,27 +1,26 @@
 //! A person in front of a viewer that runs: keys go in, and what is on the screen is looked at.
 
-use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use super::Desktop;
+use super::screen::{Eyes, PATIENCE};
+use super::{Desktop, Screen};
 
-/// Until something on the screen that does not come is said to be missing.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How often a hand trembles that holds something.
+const TREMBLE: Duration = Duration::from_millis(100);
 
 /// A viewer that runs, and a person who uses it.
 pub struct Hand<'a> {
     desktop: &'a Desktop,
+    eyes: Eyes,
     viewer: Child,
     window: String,
 }
 
-/// What is on the screen.
-pub struct Screen(image::RgbaImage);
-
 impl<'a> Hand<'a> {
     /// Starts the viewer, and gives its window the keyboard as soon as there is one.
     pub fn start(desktop: &'a Desktop, mut viewer: Command) -> Self {
+        let eyes = desktop.eyes();
         let mut viewer = viewer.spawn().expect("the viewer starts");
         let begun = Instant::now();
         let window = loop {
@@ -32,8 +31,10 @@ impl<'a> Hand<'a> {
             let ended = viewer.try_wait().expect("the viewer can be waited for");
             assert!(ended.is_none(), "no window, and the viewer has ended: {ended:?}");
             assert!(begun.elapsed() < PATIENCE, "no window");
+            // A viewer that has ended draws nothing.
+            eyes.wait(TREMBLE);
         };
-        let hand = Self { desktop, viewer, window };
+        let hand = Self { desktop, eyes, viewer, window };
         hand.focus();
         hand
     }
@@ -46,6 +47,13 @@ impl<'a> Hand<'a> {
     /// Presses keys, one after the other.
     pub fn press(&self, keys: &[&str]) {
         let mut command = vec!["xdotool", "key", "--delay", "50"];
+        command.extend(keys);
+        self.desktop.run(&command);
+    }
+
+    /// Presses keys faster than the viewer draws.
+    pub fn press_at_once(&self, keys: &[&str]) {
+        let mut command = vec!["xdotool", "key", "--delay", "0"];
         command.extend(keys);
         self.desktop.run(&command);
     }
@@ -76,6 +84,16 @@ impl<'a> Hand<'a> {
     pub fn put_window(&self, (x, y): (u32, u32)) {
         let (x, y) = (x.to_string(), y.to_string());
         self.desktop.run(&["xdotool", "windowmove", "--sync", &self.window, &x, &y]);
+    }
+
+    /// Makes the window so wide, as far as it goes.
+    pub fn widen_window_to(&self, width: u32) {
+        self.desktop.run(&["xdotool", "windowsize", &self.window, &width.to_string(), "650"]);
+    }
+
+    /// How wide the window is, and how narrow a window manager may make it.
+    pub fn window_widths(&self) -> (u32, u32) {
+        self.eyes.widths(self.window.parse().expect("xdotool writes a number"))
     }
 
     /// Drags from one point of the screen to another.
@@ -112,25 +130,20 @@ impl<'a> Hand<'a> {
         what: &str,
         is_there: impl Fn(&Screen) -> bool,
     ) -> Screen {
+        let (x, beside, y) = (x.to_string(), (x + 1).to_string(), y.to_string());
         let look = || {
-            for x in [x, x + 1] {
-                self.desktop.run(&[
-                    "xdotool",
-                    "mousemove",
-                    "--sync",
-                    &x.to_string(),
-                    &y.to_string(),
-                ]);
+            for x in [&x, &beside] {
+                self.desktop.run(&["xdotool", "mousemove", "--sync", x, &y]);
             }
-            self.look()
+            self.eyes.look()
         };
-        Screen::wait_for(what, look, is_there)
+        Screen::wait_for(what, look, |_| self.eyes.wait(TREMBLE), is_there)
     }
 
     /// Looks at the screen until it is as expected.
     #[track_caller]
     pub fn see(&self, what: &str, is_there: impl Fn(&Screen) -> bool) -> Screen {
-        Screen::wait_for(what, || self.look(), is_there)
+        Screen::wait_for(what, || self.eyes.look(), |left| self.eyes.wait(left), is_there)
     }
 
     /// The viewer's process id.
@@ -145,14 +158,6 @@ impl<'a> Hand<'a> {
         let status = self.viewer.wait().expect("the viewer can be waited for");
         assert!(status.success(), "{status}");
     }
-
-    fn look(&self) -> Screen {
-        // Not compressed, which takes longer than everything else.
-        let path = self.desktop.path("screen.ppm");
-        let written = path.to_str().expect("a temporary folder has a plain name");
-        self.desktop.run(&["import", "-window", "root", written]);
-        Screen::open(&path)
-    }
 }
 
 impl Drop for Hand<'_> {
@@ -160,55 +165,5 @@ impl Drop for Hand<'_> {
         // One that was closed has ended; in a test that fails it ends with its desktop.
         let _ended = self.viewer.kill();
         let _reaped = self.viewer.wait();
-    }
-}
-
-impl Screen {
-    /// A screenshot.
-    pub fn open(path: &Path) -> Self {
-        Self(image::open(path).expect("a screenshot").into_rgba8())
-    }
-
-    /// Looks until it is as expected.
-    #[track_caller]
-    pub fn wait_for(what: &str, look: impl Fn() -> Self, is_there: impl Fn(&Self) -> bool) -> Self {
-        let begun = Instant::now();
-        loop {
-            let screen = look();
-            if is_there(&screen) {
-                return screen;
-            }
-            if begun.elapsed() > PATIENCE {
-                let path = std::env::temp_dir().join("tine-viewer-unseen.png");
-                screen.0.save(&path).expect("a screenshot in the temporary folder");
-                panic!("{what} does not come; see {}", path.display());
-            }
-        }
-    }
-
-    /// How many pixels have this colour, but for a little.
-    pub fn pixels_of(&self, color: [u8; 3]) -> usize {
-        self.places_of(color).count()
-    }
-
-    /// Whether so many pixels have this colour.
-    pub fn has(&self, color: [u8; 3], pixels: usize) -> bool {
-        self.pixels_of(color) >= pixels
-    }
-
-    /// The middle of all pixels of this colour.
-    pub fn middle_of(&self, color: [u8; 3]) -> (u32, u32) {
-        let count = self.pixels_of(color).max(1) as u64;
-        let (x, y) = self
-            .places_of(color)
-            .fold((0, 0), |sum, (x, y)| (sum.0 + u64::from(x), sum.1 + u64::from(y)));
-        ((x / count) as u32, (y / count) as u32)
-    }
-
-    fn places_of(&self, color: [u8; 3]) -> impl Iterator<Item = (u32, u32)> {
-        self.0.enumerate_pixels().filter_map(move |(x, y, pixel)| {
-            let near = pixel.0.iter().zip(color).all(|(is, wanted)| is.abs_diff(wanted) <= 3);
-            near.then_some((x, y))
-        })
     }
 }

@@ -6,6 +6,7 @@
 mod hand;
 mod pointer;
 mod reader;
+mod screen;
 mod sway;
 
 use std::fs;
@@ -16,9 +17,10 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-pub use hand::{Hand, Screen};
+pub use hand::Hand;
 pub use pointer::Pointer;
 pub use reader::{Reader, Told};
+pub use screen::Screen;
 pub use sway::Sway;
 
 /// Seconds until a viewer that does not end is said to hang.
@@ -72,6 +74,11 @@ impl Desktop {
         put_at_home(&mut bus, folder.path(), &display);
         let (bus, bus_address) = start(&mut bus);
         Self { x_server, bus, display, bus_address, folder }
+    }
+
+    /// Opens eyes on its screen.
+    pub fn eyes(&self) -> screen::Eyes {
+        screen::Eyes::open(&self.display)
     }
 
     /// A path in the test's folder.

@@ -99,14 +99,15 @@ impl<'a> Sway<'a> {
     /// Looks at the screen until it is as expected.
     #[track_caller]
     pub fn see(&self, what: &str, is_there: impl Fn(&Screen) -> bool) -> Screen {
-        Screen::wait_for(what, || self.look(), is_there)
+        Screen::wait_for(what, || self.look(), |_| (), is_there)
     }
 
     fn look(&self) -> Screen {
-        let path = self.desktop.path("sway.png");
+        let path = self.desktop.path("sway.ppm");
         let mut grim = Command::new("grim");
         self.on_wayland(&mut grim);
-        let status = grim.arg(&path).status().expect("grim starts");
+        // Not compressed, which takes longer than everything else.
+        let status = grim.args(["-t", "ppm"]).arg(&path).status().expect("grim starts");
         assert!(status.success(), "grim: {status}");
         Screen::open(&path)
     }
