@@ -178,6 +178,11 @@ impl Grid {
         if let Some(selection) = self.selection() {
             selection.select_item(place, true);
         }
+        self.focus_place(place);
+    }
+
+    /// Gives the keyboard to a place in view.
+    fn focus_place(&self, place: u32) {
         // The list's own widget around the tile has the focus; GTK before 4.12 has no other way.
         let id = self.gallery().and_then(|gallery| gallery.list().id(place));
         let tile = id.and_then(|id| self.imp().tiles.borrow().get(&id).cloned());

@@ -39,6 +39,13 @@ impl Grid {
             self.imp().search.set(Search { enters: true, ..search });
             return glib::Propagation::Stop;
         }
+        // GTK 4.8 goes by pages from the tile that has the keyboard. When the folder was opened there was none yet, and
+        // the grid has it.
+        let by_page =
+            [gdk::Key::Page_Up, gdk::Key::Page_Down, gdk::Key::KP_Page_Up, gdk::Key::KP_Page_Down];
+        if by_page.contains(&key) && self.imp().view.is_focus() {
+            self.focus_place(self.in_view().start);
+        }
         let typed = self.imp().typed.label();
         match key.to_unicode().filter(|character| !character.is_control()) {
             // Space selects, unless it is in the middle of a name.

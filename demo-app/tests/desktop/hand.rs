@@ -20,6 +20,8 @@ pub struct Hand<'a> {
 impl<'a> Hand<'a> {
     /// Starts the viewer, and gives its window the keyboard as soon as there is one.
     pub fn start(desktop: &'a Desktop, mut viewer: Command) -> Self {
+        // Into a corner, where nothing is told of what it points at.
+        desktop.run(&["xdotool", "mousemove", "--sync", "1919", "1199"]);
         let eyes = desktop.eyes();
         let mut viewer = viewer.spawn().expect("the viewer starts");
         let begun = Instant::now();

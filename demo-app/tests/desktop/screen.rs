@@ -26,6 +26,7 @@ pub struct Eyes {
 }
 
 /// What is on the screen.
+#[derive(PartialEq, Eq)]
 pub struct Screen {
     pixels: Vec<u8>,
     width: usize,
