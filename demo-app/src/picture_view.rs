@@ -14,6 +14,7 @@
 
 mod hand;
 mod moves;
+mod slideshow;
 
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
@@ -84,8 +85,7 @@ mod imp {
         pub impatience: RefCell<Option<glib::SourceId>>,
         /// Hides the controls.
         pub rest: RefCell<Option<glib::SourceId>>,
-        /// Goes to the next picture.
-        pub show: RefCell<Option<glib::SourceId>>,
+        pub show: RefCell<Option<slideshow::Slideshow>>,
     }
 
     #[glib::object_subclass]

@@ -63,6 +63,8 @@ mod imp {
         #[template_child]
         pub picture_buttons: TemplateChild<gtk4::Box>,
         #[template_child]
+        pub fullscreen: TemplateChild<gtk4::Button>,
+        #[template_child]
         pub filter_bar: TemplateChild<gtk4::SearchBar>,
         #[template_child]
         pub filter: TemplateChild<gtk4::SearchEntry>,

@@ -66,7 +66,7 @@ fn it_is_said_why_there_is_nothing_to_see() {
     hand.press(&["alt+Up"]);
     reader.hear_text("a.png");
     hand.press(&["ctrl+f", "z", "q"]);
-    reader.hear_text("No Such Names");
+    reader.hear_text("No Results Found");
     hand.press(&["Escape"]);
     reader.hear_text("a.png");
     hand.close();

@@ -3,8 +3,6 @@
 use super::*;
 use crate::zoom::STEP;
 
-/// How long a slideshow stays with a picture.
-const STAY: Duration = Duration::from_secs(4);
 /// Arrow keys move a picture that is larger than the window by this, in logical pixels.
 const PAN: f64 = 80.0;
 
@@ -83,7 +81,7 @@ impl PictureView {
     }
 
     /// The first picture, or going backwards the last.
-    fn outermost(&self, step: i32) -> Option<u32> {
+    pub(super) fn outermost(&self, step: i32) -> Option<u32> {
         let gallery = self.gallery()?;
         let list = gallery.list();
         let is_picture = |id: &u32| gallery.kind(*id) == Kind::Picture;
@@ -94,29 +92,5 @@ impl PictureView {
     /// The picture to show when this one goes.
     pub fn successor(&self) -> Option<u32> {
         self.beside(1).or_else(|| self.beside(-1))
-    }
-
-    /// Goes on by itself from now on.
-    pub fn start_show(&self) {
-        let this = self.downgrade();
-        let next = glib::timeout_add_local(STAY, move || match this.upgrade() {
-            Some(this) => {
-                // One that takes longer to load is looked at as long as the others.
-                let next = this.beside(1).or_else(|| this.outermost(1));
-                if let Some(next) = next.filter(|next| this.is_settled() && *next != this.id()) {
-                    this.show(next);
-                }
-                glib::ControlFlow::Continue
-            }
-            None => glib::ControlFlow::Break,
-        });
-        self.stop_show();
-        self.imp().show.replace(Some(next));
-    }
-
-    /// Stays with a picture. Gives whether it was going on by itself.
-    pub fn stop_show(&self) -> bool {
-        let show = self.imp().show.take();
-        show.map(glib::SourceId::remove).is_some()
     }
 }

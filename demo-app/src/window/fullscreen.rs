@@ -1,6 +1,7 @@
 //! Nothing but pictures: fullscreen, with the header bar where the pointer asks for it, and slideshows.
 
 use super::*;
+use crate::accessible::set_label;
 
 /// The header comes when the pointer is so near the upper edge, in logical pixels.
 const EDGE: f64 = 8.0;
@@ -8,7 +9,15 @@ const EDGE: f64 = 8.0;
 impl Window {
     pub(super) fn follow_fullscreen(&self) {
         self.connect_fullscreened_notify(|this| {
-            this.imp().header.set_visible(!this.is_fullscreen());
+            let (imp, is_fullscreen) = (this.imp(), this.is_fullscreen());
+            imp.header.set_visible(!is_fullscreen);
+            let (icon, name) = match is_fullscreen {
+                true => ("view-restore-symbolic", "Leave Fullscreen"),
+                false => ("view-fullscreen-symbolic", "Fullscreen"),
+            };
+            imp.fullscreen.set_icon_name(icon);
+            imp.fullscreen.set_tooltip_text(Some(name));
+            set_label(&*imp.fullscreen, name);
         });
         let motion = gtk4::EventControllerMotion::new();
         motion.set_propagation_phase(gtk4::PropagationPhase::Capture);

@@ -204,7 +204,7 @@ impl Window {
                 ("dialog-error-symbolic", "This Folder Cannot Be Read", why)
             }
             _ if filtered => {
-                ("system-search-symbolic", "No Such Names", "No name contains what was typed")
+                ("system-search-symbolic", "No Results Found", "No name contains what was typed")
             }
             _ => ("folder-pictures-symbolic", "No Pictures", "There are no pictures here"),
         };
