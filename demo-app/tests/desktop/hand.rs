@@ -72,6 +72,17 @@ impl<'a> Hand<'a> {
         self.desktop.run(&["xdotool", "click", button]);
     }
 
+    /// Opens the menu of what is there, and waits until it can be seen: its letters are not for what is under it.
+    #[track_caller]
+    pub fn open_menu(&self, at: (u32, u32)) {
+        let (begun, before) = (Instant::now(), self.eyes.windows());
+        self.press_button(at, "3");
+        while self.eyes.windows() == before {
+            assert!(begun.elapsed() < PATIENCE, "no menu");
+            self.eyes.wait(TREMBLE);
+        }
+    }
+
     /// Holds a key down, or lets it go.
     pub fn hold(&self, key: &str, is_down: bool) {
         self.desktop.run(&["xdotool", if is_down { "keydown" } else { "keyup" }, key]);

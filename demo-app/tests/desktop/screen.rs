@@ -7,7 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use x11rb::connection::Connection;
 use x11rb::properties::WmSizeHints;
 use x11rb::protocol::damage::{ConnectionExt as _, Damage, ReportLevel};
-use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, Screen as Root};
+use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, MapState, Screen as Root};
 use x11rb::rust_connection::RustConnection;
 
 /// Until something that does not come is said to be missing.
@@ -63,6 +63,17 @@ impl Eyes {
         let hints = hints.reply().expect("the window's hints").unwrap_or_default();
         let narrowest = hints.min_size.map_or(1, |(width, _)| width as u32);
         (geometry.expect("the window's geometry").width.into(), narrowest)
+    }
+
+    /// How many windows are on the screen, menus among them.
+    pub fn windows(&self) -> usize {
+        let tree = self.server.query_tree(self.root.root).expect("the X server").reply();
+        let is_shown = |window: &u32| {
+            let state = self.server.get_window_attributes(*window).expect("the X server").reply();
+            // One that has gone meanwhile is not shown.
+            state.is_ok_and(|state| state.map_state == MapState::VIEWABLE)
+        };
+        tree.expect("the windows of X").children.iter().filter(|window| is_shown(window)).count()
     }
 
     /// Waits until something is drawn that was not there when this ended before, or for that long.
