@@ -199,8 +199,7 @@ fn files_are_shown_and_opened_elsewhere() {
         see_large(&hand, GREEN);
         // The picture's menu, whose items have letters.
         let choose = |letter: &str| {
-            hand.open_menu((450, 350));
-            hand.press(&[letter]);
+            hand.choose((450, 350), letter);
             told.recv_timeout(Duration::from_secs(120)).expect("a call")
         };
         match is_sandboxed {

@@ -72,13 +72,24 @@ impl<'a> Hand<'a> {
         self.desktop.run(&["xdotool", "click", button]);
     }
 
-    /// Opens the menu of what is there, and waits until it can be seen: its letters are not for what is under it.
+    /// Opens the menu of what is there, and presses a letter of it when it can be seen: before, letters are for what is
+    /// under it. Comes back when it is gone.
     #[track_caller]
-    pub fn open_menu(&self, at: (u32, u32)) {
-        let (begun, before) = (Instant::now(), self.eyes.windows());
+    pub fn choose(&self, at: (u32, u32), letter: &str) {
+        let before = self.eyes.windows();
+        let menu = || self.eyes.windows().into_iter().find(|window| !before.contains(window));
         self.press_button(at, "3");
-        while self.eyes.windows() == before {
-            assert!(begun.elapsed() < PATIENCE, "no menu");
+        self.wait_until("no menu", || menu().is_some());
+        self.press(&[letter]);
+        self.wait_until("the menu stays", || menu().is_none());
+    }
+
+    #[track_caller]
+    fn wait_until(&self, trouble: &str, is_so: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !is_so() {
+            let windows = self.eyes.windows();
+            assert!(begun.elapsed() < PATIENCE, "{trouble}; windows: {windows:?}");
             self.eyes.wait(TREMBLE);
         }
     }

@@ -65,15 +65,15 @@ impl Eyes {
         (geometry.expect("the window's geometry").width.into(), narrowest)
     }
 
-    /// How many windows are on the screen, menus among them.
-    pub fn windows(&self) -> usize {
+    /// The windows that are on the screen, menus among them.
+    pub fn windows(&self) -> Vec<u32> {
         let tree = self.server.query_tree(self.root.root).expect("the X server").reply();
         let is_shown = |window: &u32| {
             let state = self.server.get_window_attributes(*window).expect("the X server").reply();
             // One that has gone meanwhile is not shown.
             state.is_ok_and(|state| state.map_state == MapState::VIEWABLE)
         };
-        tree.expect("the windows of X").children.iter().filter(|window| is_shown(window)).count()
+        tree.expect("the windows of X").children.into_iter().filter(is_shown).collect()
     }
 
     /// Waits until something is drawn that was not there when this ended before, or for that long.
