@@ -170,6 +170,21 @@ impl<'a> Hand<'a> {
         Screen::wait_for(what, || self.eyes.look(), |left| self.eyes.wait(left), is_there)
     }
 
+    /// Presses keys, again and again until the screen is as expected: for what a person would try again.
+    #[track_caller]
+    pub fn see_while_pressing(
+        &self,
+        keys: &[&str],
+        what: &str,
+        is_there: impl Fn(&Screen) -> bool,
+    ) -> Screen {
+        let look = || {
+            self.press(keys);
+            self.eyes.look()
+        };
+        Screen::wait_for(what, look, |_| self.eyes.wait(TREMBLE), is_there)
+    }
+
     /// The viewer's process id.
     pub fn pid(&self) -> u32 {
         self.viewer.id()
