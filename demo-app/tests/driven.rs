@@ -284,7 +284,8 @@ fn workers_are_killed_while_scrolling() {
     let mut before = hand.see("the first tiles", |screen| has_full_rows(screen, 4));
     let mut killed = 0;
     while killed < KILLS {
-        // Past what was decoded ahead, so that no picture is in a worker's hand twice.
+        // Until nobody has anything to do, and past what was decoded ahead: of whom two workers die, that is given up.
+        while at_work(&hand, Duration::from_millis(300)).is_some() {}
         hand.press(&["Page_Down"; 3]);
         hand.see("other names", |screen| *screen != before);
         if let Some(pid) = at_work(&hand, Duration::from_secs(2)) {
@@ -298,16 +299,10 @@ fn workers_are_killed_while_scrolling() {
     hand.close();
     let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
     let ended = |how: &str| report["workers_ended"][how].as_u64().unwrap_or_default();
-    // On a busy machine one may have been about to be killed by the viewer.
+    // One may have been about to be killed by the viewer, or about to leave.
     let (died, put_down) = (ended("died"), ended("killed in a cancelled job"));
-    assert!(0 < died && died <= KILLS && KILLS <= died + put_down, "{report}");
+    assert!(0 < died && died <= KILLS && KILLS / 2 <= died + put_down, "{report}");
     assert_eq!(report["workers_crashed"], died, "{report}");
     assert!(report["cancelled"].as_u64().unwrap() > 0, "{report}");
-    // Over one that was scrolled past two may have been killed.
-    let failures = report["failures"].as_array().unwrap();
-    let is_told = |failure: &serde_json::Value| {
-        let reason = failure["reason"].as_str().unwrap();
-        reason.starts_with("2 workers died of it") && reason.ends_with("was killed by SIGKILL")
-    };
-    assert!(failures.len() <= KILLS as usize / 2 && failures.iter().all(is_told), "{report}");
+    assert_eq!(report["failures"].as_array().map(Vec::len), Some(0), "{report}");
 }
