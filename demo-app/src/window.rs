@@ -18,6 +18,7 @@ mod arranging;
 mod elsewhere;
 mod files;
 mod fullscreen;
+mod messages;
 mod pages;
 mod places;
 
@@ -100,8 +101,9 @@ mod imp {
         pub asked: Cell<u32>,
         /// To be selected when the folder is listed: where one comes from.
         pub came_from: RefCell<Option<std::path::PathBuf>>,
-        /// Offers to undo what was done last.
-        pub last_toast: RefCell<Option<adw::Toast>>,
+        /// Each offers to undo what was done, the last one last.
+        pub undoable: RefCell<Vec<adw::Toast>>,
+        pub messages: RefCell<super::messages::Messages>,
         /// The page about the workers, while it is shown.
         pub workers: glib::WeakRef<adw::PreferencesWindow>,
         /// It was made fullscreen for one picture, and is not in the grid.
@@ -222,11 +224,5 @@ impl Window {
         {
             eprintln!("tine-viewer: settings are not kept: {error}");
         }
-    }
-
-    /// Says something that goes away by itself.
-    fn say(&self, message: &str) {
-        // It takes markup, and names can look like some.
-        self.imp().toasts.add_toast(adw::Toast::new(&glib::markup_escape_text(message)));
     }
 }

@@ -130,6 +130,15 @@ fn trash_can_be_undone() {
     hand.press(&["ctrl+z"]);
     see_grid(&hand);
     assert!(folder.join("b.png").exists());
+    // One after the other, and back again: the last one first.
+    hand.press(&["Home", "Delete"]);
+    hand.see("no red tile", |screen| !screen.has(RED, 100) && screen.has(GREEN, TILE));
+    hand.press(&["Home", "Delete"]);
+    hand.see("the blue tile alone", |screen| !screen.has(GREEN, 100) && screen.has(BLUE, TILE));
+    hand.press(&["ctrl+z"]);
+    hand.see("the green tile again", |screen| screen.has(GREEN, TILE) && !screen.has(RED, 100));
+    hand.press(&["ctrl+z"]);
+    see_grid(&hand);
     // All of them, and one of them from the picture itself.
     hand.press(&["Home", "Return"]);
     see_large(&hand, RED);
@@ -138,6 +147,38 @@ fn trash_can_be_undone() {
     hand.press(&["Escape", "ctrl+a", "Delete"]);
     hand.see("no tiles", |screen| [RED, GREEN, BLUE].iter().all(|color| !screen.has(*color, 100)));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    hand.close();
+}
+
+/// K3. Each says so, and takes back what was said before, faster than a message comes or goes.
+#[test]
+fn trash_and_undo_follow_one_another_at_once() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    for number in 0..12 {
+        write_plain(&folder.join(format!("d{number}.png")), 300, 300, RED);
+    }
+    let hand = view(&desktop, &folder.join("c.png"));
+    see_large(&hand, BLUE);
+    for _ in 0..3 {
+        for _ in 0..12 {
+            hand.press(&["Delete"]);
+        }
+        hand.see("no blue picture", |screen| !screen.has(BLUE, 100));
+        hand.press(&["Escape"]);
+        for pace in 0..12 {
+            match pace % 3 {
+                0 => hand.press_at_once(&["ctrl+z"]),
+                _ => hand.press(&["ctrl+z"]),
+            }
+        }
+        // All of them are back: it is the third of all.
+        hand.press(&["Home"]);
+        hand.see("the blue tile again", |screen| (TILE..LARGE).contains(&screen.pixels_of(BLUE)));
+        hand.press(&["Right", "Right", "Return"]);
+        see_large(&hand, BLUE);
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 15);
     hand.close();
 }
 

@@ -43,7 +43,8 @@ impl Window {
         self.say(&message);
     }
 
-    /// Moves what is chosen to the trash. It can be undone as long as the message is there.
+    /// Moves what is chosen to the trash. A button of the message undoes it, as long as that is there; a key undoes one
+    /// after the other, as long as the window is there.
     pub(super) fn trash(&self) {
         let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
         if chosen.len() == 0 {
@@ -91,26 +92,31 @@ impl Window {
         let toast = toast.button_label("_Undo").timeout(10).build();
         // With another folder in view its workers have gone, and must not be kept.
         let (this, gallery) = (self.downgrade(), gallery.downgrade());
-        toast.connect_button_clicked(move |_| {
+        toast.connect_button_clicked(move |toast| {
             // Once is enough.
             if let Some(this) = this.upgrade()
-                && this.imp().last_toast.take().is_some()
+                && this.takes_back(toast)
             {
                 this.undo(gallery.upgrade(), &trashed);
             }
         });
-        if let Some(replaced) = self.imp().last_toast.replace(Some(toast.clone())) {
-            replaced.dismiss();
-        }
-        self.imp().toasts.add_toast(toast);
+        self.imp().undoable.borrow_mut().push(toast.clone());
+        self.offer(toast);
     }
 
-    /// Does what the button of the message would do.
+    /// Whether what this message says is still to be undone; from now on it is not.
+    fn takes_back(&self, toast: &adw::Toast) -> bool {
+        let mut undoable = self.imp().undoable.borrow_mut();
+        let place = undoable.iter().position(|other| other == toast);
+        place.map(|place| undoable.remove(place)).is_some()
+    }
+
+    /// Does what the button of the last message would do.
     pub(super) fn undo_last(&self) {
-        let toast = self.imp().last_toast.borrow().clone();
+        let toast = self.imp().undoable.borrow().last().cloned();
         if let Some(toast) = toast {
             toast.emit_by_name::<()>("button-clicked", &[]);
-            toast.dismiss();
+            self.withdraw(&toast);
         }
     }
 

@@ -1,5 +1,6 @@
 //! A person in front of a viewer that runs: keys go in, and what is on the screen is looked at.
 
+use std::cell::RefCell;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ const TREMBLE: Duration = Duration::from_millis(100);
 pub struct Hand<'a> {
     desktop: &'a Desktop,
     eyes: Eyes,
-    viewer: Child,
+    viewer: RefCell<Child>,
     window: String,
 }
 
@@ -36,7 +37,7 @@ impl<'a> Hand<'a> {
             // A viewer that has ended draws nothing.
             eyes.wait(TREMBLE);
         };
-        let hand = Self { desktop, eyes, viewer, window };
+        let hand = Self { desktop, eyes, viewer: RefCell::new(viewer), window };
         hand.focus();
         hand
     }
@@ -161,13 +162,21 @@ impl<'a> Hand<'a> {
             }
             self.eyes.look()
         };
-        Screen::wait_for(what, look, |_| self.eyes.wait(TREMBLE), is_there)
+        Screen::wait_for(what, look, |_| self.wait(what, TREMBLE), is_there)
     }
 
     /// Looks at the screen until it is as expected.
     #[track_caller]
     pub fn see(&self, what: &str, is_there: impl Fn(&Screen) -> bool) -> Screen {
-        Screen::wait_for(what, || self.eyes.look(), |left| self.eyes.wait(left), is_there)
+        Screen::wait_for(what, || self.eyes.look(), |left| self.wait(what, left), is_there)
+    }
+
+    /// Waits until something is drawn. A viewer that has ended draws nothing more.
+    #[track_caller]
+    fn wait(&self, what: &str, left: Duration) {
+        let ended = self.viewer.borrow_mut().try_wait().expect("the viewer can be waited for");
+        assert!(ended.is_none(), "{what} does not come, and the viewer has ended: {ended:?}");
+        self.eyes.wait(left);
     }
 
     /// Presses keys, again and again until the screen is as expected: for what a person would try again.
@@ -182,19 +191,19 @@ impl<'a> Hand<'a> {
             self.press(keys);
             self.eyes.look()
         };
-        Screen::wait_for(what, look, |_| self.eyes.wait(TREMBLE), is_there)
+        Screen::wait_for(what, look, |_| self.wait(what, TREMBLE), is_there)
     }
 
     /// The viewer's process id.
     pub fn pid(&self) -> u32 {
-        self.viewer.id()
+        self.viewer.borrow().id()
     }
 
     /// Closes the window by its key, and waits for the end.
     #[track_caller]
-    pub fn close(mut self) {
+    pub fn close(self) {
         self.press(&["ctrl+w"]);
-        let status = self.viewer.wait().expect("the viewer can be waited for");
+        let status = self.viewer.borrow_mut().wait().expect("the viewer can be waited for");
         assert!(status.success(), "{status}");
     }
 }
@@ -202,7 +211,7 @@ impl<'a> Hand<'a> {
 impl Drop for Hand<'_> {
     fn drop(&mut self) {
         // One that was closed has ended; in a test that fails it ends with its desktop.
-        let _ended = self.viewer.kill();
-        let _reaped = self.viewer.wait();
+        let _ended = self.viewer.get_mut().kill();
+        let _reaped = self.viewer.get_mut().wait();
     }
 }
