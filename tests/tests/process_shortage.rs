@@ -21,6 +21,8 @@ fn main() -> ExitCode {
     let cases = cases![
         none_left_for_a_request,
         few_left_for_a_template,
+        few_left_when_a_template_is_stuck,
+        few_left_beside_workers,
         none_left_for_an_answer,
         none_left_for_many_answers,
         none_left_for_those_to_be_killed,
@@ -87,6 +89,46 @@ fn few_left_for_a_template(_: &Template) {
         drop(limit);
         executed.iter().for_each(works);
     }
+}
+
+/// B4: requests that a stuck template has, or that wait for it, hold all there are; none is lost when it is made anew.
+fn few_left_when_a_template_is_stuck(_: &Template) {
+    let template = Template::exec().expect("a template");
+    works(&template);
+    template.set_deadline(Duration::from_millis(200));
+    let pid = Pid::from_raw(processes::of(&template).cast_signed()).expect("an id");
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).expect("it lives");
+    let limit = Limit::to_open_ones_and(30);
+    let ended = Rc::new(Cell::new(0));
+    for _ in 0..100 {
+        let ended = Rc::clone(&ended);
+        // The socket is closed at once.
+        let running = template.fork().run(RETURN, |socket| drop(socket.expect("a process")));
+        drop(running.on_exit(move |exit| ended.set(ended.get() + u32::from(exit.success()))));
+    }
+    eventually("all ends", || (ended.get() == 100).then_some(()));
+    assert_eq!(template.report().deaths, 1);
+    drop(limit);
+}
+
+/// Rule 4: workers hold what there is, and a request gets what comes free when one of them ends soon, or else an error.
+fn few_left_beside_workers(template: &Template) {
+    let limit = Limit::to_open_ones_and(8);
+    let mut told = vec![Told::run(template.fork(), STAY)];
+    while told[told.len() - 1].settled() {
+        told.push(Told::run(template.fork(), STAY));
+    }
+    let short = told.pop().expect("the last one").refusal();
+    assert_eq!(short.io().and_then(std::io::Error::raw_os_error), Some(libc::EMFILE), "{short}");
+    let waiting = Told::run(template.fork(), RETURN);
+    drop(told.pop().expect("one that stays").socket());
+    assert!(waiting.exit().success());
+    drop(limit);
+    for told in told {
+        drop(told.socket());
+        told.exit();
+    }
+    works(template);
 }
 
 /// Rule 4: the template's answer brings a descriptor that finds no place; the worker exists all the same.

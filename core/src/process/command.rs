@@ -10,7 +10,6 @@ use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
 
 use super::job::Job;
-use super::link::Link;
 use super::recipe::{Recipe, Then};
 use super::{Process, Running, Template};
 use crate::wire::{Execute, FDS_MAX, Given as Standard, Message, Outbox};
@@ -290,7 +289,7 @@ impl Order {
         let recipe =
             Recipe { given: Vec::new(), then: Then::Execute(Arc::new(self)), fresh: false };
         let job = Job::new(template.clone(), recipe, callback);
-        let asked = template.core().check().and_then(|()| Link::of(&template)?.ask(&job));
+        let asked = template.core().check().and_then(|()| job.ask_first(&template));
         if let Err(error) = asked {
             job.fail_later(error);
         }

@@ -8,7 +8,7 @@
 //! Waiting: held back in the app. Asked: the template has the request. Started: it exists, and has not all
 //! of its orders or is not ready yet. Running: `run`'s callback has its socket. Over: everything is told.
 
-mod orphan;
+pub(super) mod orphan;
 mod signals;
 
 use std::cell::{Cell, OnceCell, RefCell};

@@ -1,10 +1,12 @@
 //! Flow 2: what one thread of the app and one template say to each other.
 
 mod patience;
+mod shortage;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +21,9 @@ use super::state::{AppState, Observer};
 use super::template::{Report, Template, WeakTemplate};
 use crate::wire::{Inbox, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Readiness, Result, Timer};
+use shortage::Shortage;
+
+pub(super) use shortage::is_shortage;
 
 /// Requests that a template has and has not answered. More wait in the app, where they hold no descriptor.
 const ASKED_MAX: usize = 64;
@@ -59,6 +64,7 @@ pub(super) struct Link {
     /// No handle of the template is left: closed after the last process.
     retired: Cell<bool>,
     inbox: RefCell<Inbox>,
+    shortage: RefCell<Shortage>,
 }
 
 /// The app's state at one moment.
@@ -123,6 +129,7 @@ impl Link {
             told: RefCell::default(),
             retired: Cell::new(false),
             inbox: RefCell::default(),
+            shortage: RefCell::default(),
         });
         let weak = Rc::downgrade(&link);
         let socket = Rc::clone(&link.socket);
@@ -176,13 +183,15 @@ impl Link {
     }
 
     /// Asks for what waits, as far as the limit allows.
-    fn pump(self: &Rc<Self>) {
+    pub(super) fn pump(self: &Rc<Self>) {
         while self.asked.get() < ASKED_MAX {
             let Some(next) = self.waiting.borrow_mut().pop_front() else { break };
             match self.request(&next) {
-                Ok(()) => self.asked.set(self.asked.get() + 1),
-                // Descriptors come free when others have been answered.
-                Err(error) if self.asked.get() > 0 && is_shortage(&error) => {
+                Ok(()) => {
+                    self.asked.set(self.asked.get() + 1);
+                    self.shortage.take();
+                }
+                Err(error) if is_shortage(&error) && self.can_wait() => {
                     next.wait();
                     self.waiting.borrow_mut().push_front(next);
                     break;
@@ -295,6 +304,9 @@ impl Link {
                     }
                 }
                 super::reaper::sweep();
+                if !self.waiting.borrow().is_empty() {
+                    self.pump();
+                }
                 self.close_if_done();
             }
             other => return Err(other.misplaced()),
@@ -357,16 +369,16 @@ impl fmt::Display for Link {
 }
 
 fn refused(errno: i32, what: &[u8]) -> Error {
-    let what = String::from_utf8_lossy(what);
-    let message = format!("the template could not make a process: {what} (errno {errno})");
-    Error::new(ErrorKind::NoProcess, message)
+    let (what, source) = (String::from_utf8_lossy(what), io::Error::from_raw_os_error(errno));
+    let said = what.strip_suffix(&format!(": {source}"));
+    let message = format!("the template could not make a process: {}", said.unwrap_or(&what));
+    match errno {
+        0 => Error::new(ErrorKind::NoProcess, message),
+        _ => Error::caused(ErrorKind::NoProcess, message, source),
+    }
 }
 
 /// Tells whether the kernel's error in it is this one.
 pub(super) fn is(error: &Error, errno: Errno) -> bool {
     error.io().and_then(Errno::from_io_error) == Some(errno)
-}
-
-fn is_shortage(error: &Error) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS].iter().any(|errno| is(error, *errno))
 }

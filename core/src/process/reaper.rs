@@ -41,8 +41,8 @@ fn watch(pidfd: Arc<OwnedFd>) {
     *watcher.borrow_mut() = io.ok();
 }
 
-/// Tells whether nothing is left to reap. ECHILD: the app has done it.
-fn reap(pidfd: &OwnedFd) -> bool {
+/// Tells whether nothing is left to reap. ECHILD: the app has done it, or it is no child of the app's.
+pub(super) fn reap(pidfd: &OwnedFd) -> bool {
     use std::os::fd::AsFd as _;
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
     !matches!(rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options), Ok(None))

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::job::Job;
-use super::link::Link;
 use super::recipe::{Given, Recipe, Then};
 use super::{Command, Running, Template, prepared, remote};
 use crate::{Error, ErrorKind, Result, Sandbox};
@@ -178,7 +177,7 @@ impl Process {
         let job = Job::new(template.clone(), recipe, Box::new(callback));
         let asked = match broken {
             Some(error) => Err(Error::again(&error)),
-            None => template.core().check().and_then(|()| Link::of(&template)?.ask(&job)),
+            None => template.core().check().and_then(|()| job.ask_first(&template)),
         };
         if let Err(error) = asked {
             job.fail_later(error);

@@ -1,12 +1,53 @@
 //! Flow 2: what becomes of a process when its template dies.
 
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 
+use super::super::Template;
+use super::super::link::is_shortage;
 use super::{Exit, Job, Link, Stage};
 use crate::wire::socket;
-use crate::{Error, ErrorKind, Interest};
+use crate::{Error, ErrorKind, Interest, Result};
+
+thread_local! {
+    /// Jobs of this thread of which something is not known yet.
+    static OPEN: Cell<usize> = const { Cell::new(0) };
+    /// Those for which descriptors have run out meanwhile, and why they are asked for.
+    static STRANDED: RefCell<Vec<(Rc<Job>, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// That it is not known of a job whether its process has begun, or how it ended. Its descriptors come free when it is
+/// known, and what waits for some is tried again.
+pub(in super::super) struct Open(());
+
+impl Open {
+    fn new() -> Open {
+        OPEN.set(OPEN.get() + 1);
+        Open(())
+    }
+
+    pub fn any() -> bool {
+        OPEN.get() > 0
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        OPEN.set(OPEN.get() - 1);
+        // When who knows now has let go of the descriptors.
+        if let Some(queue) = crate::queue::existing() {
+            queue.post(|| {
+                for (job, why) in STRANDED.take() {
+                    job.ask_again(&why);
+                }
+                Link::all().iter().for_each(Link::pump);
+            });
+        }
+    }
+}
 
 impl Job {
     /// The template is gone, and takes the process along, if there is one. Settles the job, or asks again.
@@ -33,9 +74,24 @@ impl Job {
         self.wait();
         let template = self.recipe.borrow().as_ref().map(|asking| asking.template.clone());
         let Some(template) = template else { return };
-        if let Err(error) = Link::of(&template).and_then(|link| link.ask(self)) {
+        if let Err(error) = self.ask_of(&template, why) {
             let message = format!("{error} (before it: {why})");
             self.fail_later(Error::new(ErrorKind::NoTemplate, message));
+        }
+    }
+
+    /// Asks a template for it, as soon as there are descriptors for that, if some are about to come free.
+    pub fn ask_first(self: &Rc<Self>, template: &Template) -> Result<()> {
+        self.ask_of(template, "descriptors had run out")
+    }
+
+    fn ask_of(self: &Rc<Self>, template: &Template, why: &str) -> Result<()> {
+        match Link::of(template).and_then(|link| link.ask(self)) {
+            Err(error) if Open::any() && is_shortage(&error) => {
+                STRANDED.with_borrow_mut(|all| all.push((Rc::clone(self), why.to_owned())));
+                Ok(())
+            }
+            asked => asked,
         }
     }
 
@@ -50,17 +106,19 @@ impl Job {
     /// unread in it (unix(7)): then no process has begun, because what says `Run` comes last.
     fn maybe_begun(self: &Rc<Self>, why: &str) {
         let Some(socket) = self.socket.borrow().clone() else { return };
-        let (job, why) = (Rc::clone(self), why.to_owned());
+        let mut open = Some((Rc::clone(self), why.to_owned(), Open::new()));
         let watching = crate::queue().io(socket, Interest::READABLE, move |socket, _| {
             let mut octet = [0];
             let got = socket::receive_octets(socket, &mut octet);
-            match got {
-                Err(Errno::AGAIN) => (),
-                Err(Errno::CONNRESET) => job.ask_again(&why),
-                _ => {
-                    let message = format!("{why} while the process may have begun");
-                    job.fail(Error::new(ErrorKind::NoTemplate, message));
-                }
+            if got != Err(Errno::AGAIN)
+                && let Some((job, why, open)) = open.take()
+            {
+                drop(job.watcher.take());
+                // When this callback does not share the socket any more, whose descriptor others may wait for.
+                crate::queue().post(move || {
+                    drop(open);
+                    job.found_out(got == Err(Errno::CONNRESET), &why);
+                });
             }
         });
         match watching {
@@ -69,13 +127,25 @@ impl Job {
         }
     }
 
+    fn found_out(self: &Rc<Self>, unread: bool, why: &str) {
+        if unread {
+            return self.ask_again(why);
+        }
+        let message = format!("{why} while the process may have begun");
+        self.fail(Error::new(ErrorKind::NoTemplate, message));
+    }
+
     /// Waits until the process is gone, as it will be: then its end is told.
     fn await_end(self: &Rc<Self>) {
         let pidfd = self.pidfd.borrow().clone();
-        let job = Rc::clone(self);
+        let (job, open) = (Rc::clone(self), Open::new());
         // The job holds its own watcher until its end is told.
         let watching = pidfd.and_then(|pidfd| {
-            crate::queue().io(pidfd, Interest::READABLE, move |_, _| job.lost()).ok()
+            let gone = move |_: &Rc<OwnedFd>, _| {
+                let _open = &open;
+                job.lost();
+            };
+            crate::queue().io(pidfd, Interest::READABLE, gone).ok()
         });
         match watching {
             Some(io) => drop(self.end.replace(Some(io))),
@@ -88,6 +158,10 @@ impl Job {
 
     fn lost(self: &Rc<Self>) {
         let pid = self.pid.get().unwrap_or(0);
+        if let Some(pidfd) = &*self.pidfd.borrow() {
+            // An app that adopts orphans (as process 1, or by PR_SET_CHILD_SUBREAPER) has it for a child by now.
+            super::super::reaper::reap(pidfd);
+        }
         self.ended(pid, Exit::with_template(&self.entry, pid));
     }
 }
