@@ -67,10 +67,16 @@ fn what_preparing_leaves_open(template: &Template) {
 
 tine::function!(THREAD = thread);
 fn thread(_: &mut Items, _: Vec<Vec<u8>>) -> std::io::Result<()> {
-    let endless = || loop {
-        std::thread::park();
+    // It has its name when its own code runs.
+    let (named, has_name) = std::sync::mpsc::channel();
+    let endless = move || {
+        let _ = named.send(());
+        loop {
+            std::thread::park();
+        }
     };
-    std::thread::Builder::new().name("decoder".into()).spawn(endless).map(drop)
+    std::thread::Builder::new().name("decoder".into()).spawn(endless)?;
+    has_name.recv().map_err(std::io::Error::other)
 }
 
 /// A template that has a second thread forks copies of its locks.
