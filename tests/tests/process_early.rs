@@ -35,6 +35,12 @@ fn refused_with_a_thread() {
     assert_refused("thread", &["thread", "gdbus"]);
 }
 
+/// F15, B1: a thread that was waited for is none, though the kernel may list it for a while still.
+#[test]
+fn adopted_after_threads_that_end() {
+    assert_eq!(early_after("threads that end"), "adopted");
+}
+
 /// F15, B1: GLib's types.
 #[test]
 fn refused_after_glib_types() {

@@ -32,13 +32,33 @@ fn threads() -> Result<Vec<String>> {
         let task =
             task.map_err(|error| Error::system("count the threads of this program", error))?;
         let id = task.file_name().to_string_lossy().into_owned();
-        if id != me {
-            // One that ends meanwhile has no name any more, and may still hold a lock.
-            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-            threads.push(format!("thread {id} ({}) is running", name.trim_end()));
+        if id != me
+            && let Some(name) = running(&task.path())
+        {
+            threads.push(format!("thread {id} ({name}) is running"));
         }
     }
     Ok(threads)
+}
+
+/// The name of a thread, unless it is ending: who has waited for it (pthread_join(3)) may see it for a while still, but
+/// it runs no code of the program's any more, and so holds no lock for longer than the program itself would have it held.
+fn running(task: &Path) -> Option<String> {
+    /// PF_EXITING of the kernel's linux/sched.h.
+    const EXITING: u64 = 4;
+    let stat = match fs::read(task.join("stat")) {
+        Ok(stat) => String::from_utf8_lossy(&stat).into_owned(),
+        // It has ended since it was listed: there is no such file, or was when it was opened.
+        Err(error) if [Some(libc::ENOENT), Some(libc::ESRCH)].contains(&error.raw_os_error()) => {
+            return None;
+        }
+        Err(_) => String::new(),
+    };
+    // The name may hold anything. Behind it come state, parent, group, session, terminal, its group, flags (proc(5)).
+    let (before, fields) = stat.rsplit_once(") ").unwrap_or_default();
+    let flags = fields.split_ascii_whitespace().nth(6).and_then(|flags| flags.parse().ok());
+    let name = before.split_once('(').map_or("", |(_, name)| name);
+    (flags.unwrap_or(0) & EXITING == 0).then(|| name.into())
 }
 
 /// GLib's types and GTK: not safe to fork once initialised, which linking them alone does not do.

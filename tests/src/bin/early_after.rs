@@ -51,6 +51,14 @@ fn before(deed: &str) -> Box<dyn Any> {
             (0..20).for_each(|_| drop(Template::early().expect("no thread is running")));
             Box::new(())
         }
+        "threads that end" => {
+            for _ in 0..30 {
+                let ending = std::thread::spawn(slow_to_end);
+                ending.join().expect("a thread");
+                drop(Template::early().unwrap_or_else(|error| panic!("{error}")));
+            }
+            Box::new(())
+        }
         "closed input" => {
             native::close(0);
             Box::new(())
@@ -62,4 +70,14 @@ fn before(deed: &str) -> Box<dyn Any> {
         }
         other => panic!("no such deed: {other}"),
     }
+}
+
+/// Has the kernel close thousands of descriptors when this thread has ended, and its end is known.
+fn slow_to_end() {
+    assert_eq!(tine_tests::call!(libc::SYS_unshare, libc::CLONE_FILES), 0, "unshare");
+    let file = std::fs::File::open("/dev/null").expect("/dev/null");
+    while let Ok(copy) = file.try_clone() {
+        std::mem::forget(copy);
+    }
+    std::mem::forget(file);
 }
