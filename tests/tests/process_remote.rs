@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 
 use tine::{Cause, Template, Worker};
 use tine_tests::told::{Told, eventually};
-use tine_tests::workers::{ENDURE, ITEMS, Sent, items};
+use tine_tests::workers::{ENDURE, ITEMS, RETURN, Sent, items};
 use tine_tests::{cases, runner};
 
 fn main() -> ExitCode {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         over_ssh,
         failures_are_told_from_there,
         a_command_that_leads_nowhere,
+        one_that_ends_at_once,
         descriptors_cannot_go_there,
         killed_at_this_end,
     ];
@@ -67,12 +68,23 @@ fn failures_are_told_from_there(template: &Template) {
     assert!(told.exit().to_string().contains("no such luck"), "{}", told.exit());
 }
 
+/// F17: how the command ended, and its own words: they say what its user has to do.
 fn a_command_that_leads_nowhere(template: &Template) {
-    for (script, reason) in [("exit 5", "5"), ("echo of another kind", "")] {
-        let told = Told::run(shell(template, script), ITEMS);
-        let refusal = told.refusal().to_string();
-        assert!(refusal.contains(reason), "{refusal}");
-        told.exit();
+    let cases: [(&str, &[&str]); 6] = [
+        ("exit 5", &["exited with 5"]),
+        ("echo cannot reach host >&2; exit 255", &["exited with 255", "cannot reach host"]),
+        ("/nowhere/program", &["exited with 127", "/nowhere/program"]),
+        ("echo of another kind, and with more to say", &["with more to say"]),
+        ("echo short; exit 3", &["exited with 3", "short"]),
+        ("echo one >&2; echo two >&2; kill -9 $$", &["SIGKILL", "one\ntwo"]),
+    ];
+    for (script, reasons) in cases {
+        for _ in 0..10 {
+            let told = Told::run(shell(template, script), ITEMS);
+            let refusal = told.refusal().to_string();
+            assert!(reasons.iter().all(|reason| refusal.contains(reason)), "{script}: {refusal}");
+            told.exit();
+        }
     }
     let told = Told::run(template.command("/nowhere/ssh").remote(), ITEMS);
     assert!(told.refusal().to_string().contains("/nowhere/ssh"));
@@ -169,6 +181,20 @@ fn over_ssh(template: &Template) {
     assert!(told.exit().to_string().contains("no such luck"), "{}", told.exit());
     let told = Told::run(sshd.command(template).arg("/nowhere/program").remote(), ITEMS);
     let refusal = told.refusal().to_string();
-    assert!(refusal.contains("127"), "{refusal}");
+    assert!(refusal.contains("127") && refusal.contains("/nowhere/program"), "{refusal}");
     told.exit();
+    let refused = sshd.command(template).args(["-o", "PreferredAuthentications=none"]);
+    let told = Told::run(refused.arg(invocation()).remote(), ITEMS);
+    let refusal = told.refusal().to_string();
+    assert!(refusal.contains("255") && refusal.contains("Permission denied"), "{refusal}");
+    told.exit();
+}
+
+/// F17: a process that has come to its end by the time that it is looked at was one all the same.
+fn one_that_ends_at_once(template: &Template) {
+    for _ in 0..50 {
+        let told = Told::run(shell(template, &invocation()), RETURN);
+        assert!(told.settled(), "{}", told.refusal());
+        assert!(told.exit().code() == Some(0), "{}", told.exit());
+    }
 }

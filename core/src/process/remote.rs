@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::job::OnRun;
 use super::recipe::{Given, Recipe, Then};
-use super::{Command, Running};
+use super::{Command, Exit, Running};
 use crate::wire::{HEADER, Header, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
@@ -21,6 +21,18 @@ struct Remote {
     /// What was heard of the word `Ready`.
     heard: RefCell<Vec<u8>>,
     on_run: RefCell<Option<OnRun>>,
+}
+
+/// Octets that are told of what is no word.
+const STRANGE: usize = 200;
+
+/// What reading its socket has come to.
+enum Heard {
+    Nothing,
+    /// A part of the word, perhaps of none.
+    Part,
+    Word,
+    End,
 }
 
 /// Starts the command and has the recipe's process run at its far end.
@@ -62,9 +74,7 @@ pub(super) fn run(
             Ok(_) => begun.go_on(),
             Err(error) => begun.fail(error),
         })
-        .on_exit(move |exit| {
-            ended.fail(Error::new(ErrorKind::NoProcess, format!("before it was ready, {exit}")));
-        })
+        .on_exit(move |exit| ended.ended(&exit))
 }
 
 /// The command's end does not block either way; programs at it expect one that does.
@@ -111,8 +121,8 @@ impl Remote {
     fn go_on(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
         if self.orders.borrow_mut().flush(&*socket).is_err() {
-            // Its end is told with the reason.
-            return drop(self.watcher.take());
+            // Nobody will read them. What was said instead can be read still, and the end is told with the reason.
+            drop(self.orders.take());
         }
         let interest =
             if self.orders.borrow().is_empty() { Interest::READABLE } else { Interest::BOTH };
@@ -131,31 +141,64 @@ impl Remote {
         }
     }
 
-    /// Reads the word: its header, then its body, and not an octet more, as what follows is the worker's.
     fn listen(self: &Rc<Self>) {
-        let Some(socket) = self.socket.borrow().clone() else { return };
-        let mut heard = self.heard.borrow_mut();
-        let wanted = match wanted(&heard) {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                drop(heard);
-                return self.fail(error);
+        match self.hear() {
+            Ok(Heard::Nothing | Heard::Part) => (),
+            Ok(Heard::Word) => {
+                drop(self.watcher.take());
+                let remote = Rc::clone(self);
+                crate::queue().post(move || remote.deliver());
             }
-        };
-        let start = heard.len();
-        heard.resize(wanted, 0);
-        let got = socket::receive_octets(&*socket, &mut heard[start..]);
-        heard.truncate(start + got.unwrap_or(0));
-        let whole = wanted_is(&heard);
-        drop(heard);
-        if whole {
-            drop(self.watcher.take());
-            let remote = Rc::clone(self);
-            crate::queue().post(move || remote.deliver());
-        } else if got != Err(Errno::AGAIN) && got.unwrap_or(0) == 0 {
-            // Its end is told with the reason.
-            drop(self.watcher.take());
+            // The command's end is told with the reason.
+            Ok(Heard::End) => drop(self.watcher.take()),
+            Err(error) => self.fail(error),
         }
+    }
+
+    /// Reads of the word what is there: its header, then its body, and not an octet more, as what follows is the
+    /// worker's.
+    fn hear(&self) -> Result<Heard> {
+        let Some(socket) = self.socket.borrow().clone() else { return Ok(Heard::End) };
+        let mut heard = self.heard.borrow_mut();
+        if wanted_is(&heard) {
+            return Ok(Heard::Word);
+        }
+        let wanted = self::wanted(&heard)?;
+        let got = read_up_to(&socket, &mut heard, wanted);
+        if self::wanted(&heard).is_err() {
+            // Whatever it is, the end of the line says more.
+            let _ = read_up_to(&socket, &mut heard, STRANGE);
+            return Err(stranger(&heard));
+        }
+        match got {
+            // It left something of ours unread, which is said before what it had said itself (unix(7)).
+            Err(Errno::CONNRESET) => Ok(Heard::Part),
+            Err(Errno::AGAIN) => Ok(Heard::Nothing),
+            Ok(0) | Err(_) => Ok(Heard::End),
+            Ok(_) if wanted_is(&heard) => Ok(Heard::Word),
+            Ok(_) => Ok(Heard::Part),
+        }
+    }
+
+    /// The command has ended: it may have said its word just before.
+    fn ended(&self, exit: &Exit) {
+        loop {
+            match self.hear() {
+                Ok(Heard::Part) => (),
+                Ok(Heard::Word) => return self.deliver(),
+                Ok(Heard::Nothing | Heard::End) => break,
+                Err(error) => {
+                    return self
+                        .fail(Error::new(error.kind(), format!("{error}; {}", account(exit))));
+                }
+            }
+        }
+        let heard = self.heard.borrow().clone();
+        let mut message = format!("before it was ready, {}", account(exit));
+        if !heard.is_empty() {
+            message += &format!("; it said {:?}", String::from_utf8_lossy(&heard));
+        }
+        self.fail(Error::new(ErrorKind::NoProcess, message));
     }
 
     fn deliver(&self) {
@@ -173,18 +216,35 @@ impl Remote {
     }
 }
 
-/// How long the word is, as far as that is known by what was heard of it.
+/// Reads once, until so many octets are heard.
+fn read_up_to(socket: &OwnedFd, heard: &mut Vec<u8>, len: usize) -> rustix::io::Result<usize> {
+    let start = heard.len();
+    heard.resize(len, 0);
+    let got = socket::receive_octets(socket, &mut heard[start..]);
+    heard.truncate(start + got.unwrap_or(0));
+    got
+}
+
+/// How a command has ended, and its own words of why.
+fn account(exit: &Exit) -> String {
+    match exit.stderr().trim() {
+        "" => exit.to_string(),
+        words => format!("{exit}: {words}"),
+    }
+}
+
+fn stranger(heard: &[u8]) -> Error {
+    let said = String::from_utf8_lossy(heard);
+    let message = format!("the far end of the command is no process of tine's: it says {said:?}");
+    Error::new(ErrorKind::Protocol, message)
+}
+
+/// How long the word is, as far as that is known by what was heard of it; an error: that is no word.
 fn wanted(heard: &[u8]) -> Result<usize> {
     let Some(header) = heard.first_chunk::<HEADER>() else { return Ok(HEADER) };
-    let stranger = || {
-        let said = String::from_utf8_lossy(header).into_owned();
-        let message =
-            format!("the far end of the command is no process of tine's: it says {said:?}");
-        Error::new(ErrorKind::Protocol, message)
-    };
-    let header = Header::decode(header).map_err(|_| stranger())?;
+    let header = Header::decode(header)?;
     if header.code != Message::READY {
-        return Err(stranger());
+        return Err(stranger(heard));
     }
     Ok(HEADER + header.inline())
 }
