@@ -100,7 +100,7 @@ fn panicking_with_text_and_place(template: &Template) {
     let exit = end_of(template, PANIC, &[]);
     let Cause::Panicked { message, place } = exit.cause() else { panic!("{exit}") };
     assert_eq!(message, "the picture bites");
-    assert!(place.contains("process_exits.rs:") && place.matches(':').count() == 2, "{place}");
+    assert_is_place(place);
     assert_eq!((exit.success(), exit.code(), exit.signal()), (false, Some(101), None));
     assert!(exit.stderr().contains("the picture bites"), "{:?}", exit.stderr());
     assert!(exit.to_string().contains(&format!("panicked at {place}: {message}")), "{exit}");
@@ -117,6 +117,17 @@ fn panicking_with_a_formatted_text_of_many_lines(template: &Template) {
     let exit = end_of(template, PANIC_WITH, &["left: 1\nright: 2\n\u{1f980}"]);
     let Cause::Panicked { message, .. } = exit.cause() else { panic!("{exit}") };
     assert_eq!(message, "left: 1\nright: 2\n\u{1f980}");
+    let exit = end_of(template, PANIC_WITH, &["before\0behind"]);
+    let Cause::Panicked { message, place } = exit.cause() else { panic!("{exit}") };
+    assert_eq!(message, "before\0behind");
+    assert_is_place(place);
+}
+
+/// `file:line:column`.
+fn assert_is_place(place: &str) {
+    let numbers = place.split_once("process_exits.rs:").map(|(_, numbers)| numbers.split(':'));
+    let numbers: Vec<u32> = numbers.expect(place).map(|n| n.parse().expect(place)).collect();
+    assert_eq!(numbers.len(), 2, "{place}");
 }
 
 tine::entry!(PANIC_ANY = panic_any);
@@ -127,21 +138,28 @@ fn panic_any(_: Worker) {
 /// B3: a payload that is no text still has a place.
 fn panicking_with_something_that_is_no_text(template: &Template) {
     let exit = end_of(template, PANIC_ANY, &[]);
-    let Cause::Panicked { place, .. } = exit.cause() else { panic!("{exit}") };
-    assert!(place.contains("process_exits.rs:"), "{place}");
+    let Cause::Panicked { place, message } = exit.cause() else { panic!("{exit}") };
+    assert_is_place(place);
+    assert_eq!(message, "(not a string)");
 }
 
 tine::entry!(PANIC_ANEW = panic_anew);
-fn panic_anew(_: Worker) {
+fn panic_anew(mut worker: Worker) {
     let _ = std::panic::catch_unwind(|| panic!("caught and forgotten"));
-    std::panic::resume_unwind(Box::new("resumed".to_string()));
+    let payload: Box<dyn std::any::Any + Send> = match number(&mut worker) {
+        0 => Box::new("resumed".to_string()),
+        number => Box::new(number),
+    };
+    std::panic::resume_unwind(payload);
 }
 
 /// B3: the panic that ends the worker is told, not one that it caught before.
 fn panicking_anew_with_other_words(template: &Template) {
-    let exit = end_of(template, PANIC_ANEW, &[]);
-    let Cause::Panicked { message, .. } = exit.cause() else { panic!("{exit}") };
-    assert_eq!(message, "resumed");
+    for (what, text) in [("0", "resumed"), ("7", "(not a string)")] {
+        let exit = end_of(template, PANIC_ANEW, &[what]);
+        let Cause::Panicked { message, .. } = exit.cause() else { panic!("{exit}") };
+        assert_eq!(message, text);
+    }
 }
 
 tine::entry!(CATCH = catch);
@@ -169,12 +187,15 @@ fn a_panic_of_another_thread_is_no_end(template: &Template) {
     assert_eq!(*exit.cause(), Cause::Failed("a thread panicked".into()));
 }
 
-/// B3: too long for the account, and still a panic.
+/// B3: too long for the account, and still a panic at its place; no part of a character is left of its text.
 fn a_panic_text_too_long_for_the_account(template: &Template) {
-    let text = "long ".repeat(2000);
-    let exit = end_of(template, PANIC_WITH, &[&text]);
-    let Cause::Panicked { message, .. } = exit.cause() else { panic!("{exit}") };
-    assert!(message.len() > 1000 && text.starts_with(message.as_str()), "{}", message.len());
+    for offset in ["", "1", "12", "123"] {
+        let text = format!("{offset}{}", "\u{1f980}".repeat(5000));
+        let exit = end_of(template, PANIC_WITH, &[&text]);
+        let Cause::Panicked { message, place } = exit.cause() else { panic!("{exit}") };
+        assert!(message.len() > 1000 && text.starts_with(message.as_str()), "{}", message.len());
+        assert_is_place(place);
+    }
 }
 
 tine::entry!(EXIT = exit);

@@ -17,7 +17,10 @@ fn main() -> ExitCode {
     let cases = cases![
         short_lines_are_kept_as_they_are,
         the_last_lines_of_megabytes,
+        lines_written_at_once,
         a_line_without_end,
+        a_line_of_a_hundred_megabytes,
+        characters_cut_in_two,
         octets_that_are_no_text,
         a_worker_that_closes_its_standard_error,
         a_worker_with_a_standard_error_of_its_own,
@@ -103,6 +106,50 @@ fn the_last_lines_of_megabytes(template: &Template) {
     });
     let numbers: Vec<_> = numbers.collect();
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "a line is missing: {tail}");
+}
+
+/// B3: whole lines, however they were written.
+fn lines_written_at_once(template: &Template) {
+    for length in [4090, 4096, 8192, 12_288, 16_384, 20_000] {
+        let text: String = (0..).map(|n| format!("line {n}\n")).take(length).collect();
+        let text = &text[..length];
+        let exit = end_of(template, SAY, &[text.as_bytes()]);
+        assert!(text.ends_with(exit.stderr()) && exit.stderr().len() <= 4096, "{length}: {exit}");
+        assert!(exit.stderr().starts_with("line "), "{length}: {:?}", &exit.stderr()[..20]);
+        assert!(exit.stderr().len() > 4000, "{length}: {} octets", exit.stderr().len());
+    }
+}
+
+tine::entry!(FLOOD = flood);
+fn flood(_: Worker) -> Result<(), &'static str> {
+    let part = [b'x'; 1 << 20];
+    for _ in 0..100 {
+        std::io::stderr().write_all(&part).map_err(|_| "refused")?;
+    }
+    std::io::stderr().write_all(b"the end").map_err(|_| "refused")?;
+    Err("flooded")
+}
+
+/// B3: it holds nobody, and what was written last is kept.
+fn a_line_of_a_hundred_megabytes(template: &Template) {
+    let exit = end_of(template, FLOOD, &[]);
+    assert_eq!(*exit.cause(), Cause::Failed("flooded".into()));
+    assert!(exit.stderr().len() > 2000 && exit.stderr().len() <= 4096, "{}", exit.stderr().len());
+    assert!(exit.stderr().ends_with("xxxthe end"));
+    passed_on();
+}
+
+/// B3: at most 4 KiB also of what is no text, each octet of which is told by three; and the end of it.
+fn characters_cut_in_two(template: &Template) {
+    let exit = end_of(template, SAY, &[&[&[0xff; 9000][..], b"the end"].concat()]);
+    assert!(exit.stderr().len() <= 4096 && exit.stderr().len() > 4000, "{}", exit.stderr().len());
+    assert!(exit.stderr().ends_with("\u{fffd}the end"));
+    for offset in 0..4 {
+        let text = format!("{}{}", "\u{1f980}".repeat(3000), "x".repeat(offset));
+        let exit = end_of(template, SAY, &[text.as_bytes()]);
+        assert!(exit.stderr().len() > 4000, "{}", exit.stderr().len());
+        assert!(text.ends_with(exit.stderr()), "{offset}: {:?}", &exit.stderr()[..20]);
+    }
 }
 
 /// B3: the end of it.

@@ -8,6 +8,9 @@ use rustix::process::Signal;
 use crate::wire::{Ended, How, Last, LastWords};
 use crate::{Error, ErrorKind};
 
+/// Octets of standard error that are kept.
+const STDERR_MAX: usize = 4096;
+
 /// The account of a process's end, told once.
 ///
 /// Status, times and memory are the kernel's own, from the template, which is the process's parent
@@ -84,7 +87,7 @@ impl Exit {
             system: Duration::from_micros(ended.system_us),
             peak_kib: ended.peak_kib,
             lived: Duration::from_micros(ended.lived_us),
-            stderr: lossy(ended.stderr),
+            stderr: last_lines(ended.stderr),
             unexecuted: ended.unexecuted,
             unconfined,
         }
@@ -221,12 +224,20 @@ impl Cause {
 
 fn panicked(text: &[u8]) -> Cause {
     let text = lossy(text);
-    let (message, place) = text.split_once('\0').unwrap_or((&text, ""));
+    let (place, message) = text.split_once('\0').unwrap_or(("", &text));
     Cause::Panicked { message: message.into(), place: place.into() }
 }
 
 fn lossy(octets: &[u8]) -> String {
     String::from_utf8_lossy(octets).into_owned()
+}
+
+/// The end of standard error as text, which each octet that is none makes longer.
+fn last_lines(octets: &[u8]) -> String {
+    let mut text = lossy(octets);
+    let beyond = text.ceil_char_boundary(text.len().saturating_sub(STDERR_MAX));
+    text.drain(..beyond);
+    text
 }
 
 /// The name of a signal that ends processes (signal(7)).

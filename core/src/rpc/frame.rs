@@ -17,7 +17,7 @@
 //! | 3 | `Cancel` | app → worker | – |
 //! | 16 | `Reply` | worker → app | the reply |
 //! | 17 | `Failed` | worker → app | text |
-//! | 18 | `Panicked` | worker → app | message, 0, place |
+//! | 18 | `Panicked` | worker → app | place, 0, message |
 //! | 19 | `Part` | worker → app | a part of a reply that has more to come |
 //! | 20 | `Event` | worker → app | the event |
 //! | 21 | `Retire` | worker → app | – |

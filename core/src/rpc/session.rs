@@ -133,7 +133,7 @@ impl Session {
     /// As [`Session::answer`].
     pub fn panicked(&self, id: u64, panic: &Panic) -> Result<()> {
         self.cancelled.borrow_mut().remove(&id);
-        self.send_text(Kind::Panicked, id, &format!("{}\0{}", panic.message, panic.place))
+        self.send_text(Kind::Panicked, id, &format!("{}\0{}", panic.place, panic.message))
     }
 
     /// # Errors

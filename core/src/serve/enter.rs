@@ -273,9 +273,12 @@ fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
         Ok(Some(Ok(()))) => (How::Returned, Vec::new()),
         Ok(Some(Err(text))) => (How::Failed, text.into_bytes()),
         Ok(None) => (How::NotFound, prepare::known_entries().join("\n").into_bytes()),
-        Err(panic) => (How::Panicked, format!("{}\0{}", panic.message, panic.place).into_bytes()),
+        Err(panic) => (How::Panicked, panic.words()),
     }
 }
+
+/// What a panic says that has something else than text to say.
+const NO_TEXT: &str = "(not a string)";
 
 /// A panic that was caught.
 #[derive(Clone, Default)]
@@ -283,6 +286,13 @@ pub(crate) struct Panic {
     pub message: String,
     /// `file:line:column`, where it is known.
     pub place: String,
+}
+
+impl Panic {
+    /// As they stand in last words: the place first, which a message that is too long must not push out.
+    fn words(&self) -> Vec<u8> {
+        [self.place.as_bytes(), b"\0", self.message.as_bytes()].concat()
+    }
 }
 
 impl fmt::Display for Panic {
@@ -301,8 +311,9 @@ pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
         let text = text(&*payload);
         // A program that has put its own hook in place leaves the payload only; so does resume_unwind(),
         // and what is noted is then an older panic that was caught.
-        let noted = PANIC.take().filter(|noted| text.as_ref().is_none_or(|t| *t == noted.message));
-        noted.unwrap_or_else(|| Panic { message: text.unwrap_or_default(), place: String::new() })
+        let message = text.unwrap_or_else(|| NO_TEXT.into());
+        let noted = PANIC.take().filter(|noted| noted.message == message);
+        noted.unwrap_or(Panic { message, place: String::new() })
     })
 }
 
@@ -341,12 +352,12 @@ fn note_panics() {
 
 fn note(info: &PanicHookInfo<'_>) {
     let panic = Panic {
-        message: info.payload_as_str().unwrap_or("(not a string)").into(),
+        message: info.payload_as_str().unwrap_or(NO_TEXT).into(),
         place: info.location().map(ToString::to_string).unwrap_or_default(),
     };
     if cfg!(panic = "abort") {
         // Nobody will catch it: these are the last words.
-        say(How::Panicked, format!("{}\0{}", panic.message, panic.place).as_bytes());
+        say(How::Panicked, &panic.words());
     }
     PANIC.set(Some(panic));
 }

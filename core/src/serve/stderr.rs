@@ -39,6 +39,8 @@ pub(super) struct Stderr {
     voice: Voice,
     /// At most 2 × [`TAIL`], so that cutting it is rare.
     tail: Vec<u8>,
+    /// Something was written before it.
+    cut: bool,
     last_words: Vec<u8>,
     nodded: bool,
 }
@@ -61,7 +63,8 @@ impl Stderr {
         rustix::fs::fcntl_setfl(&pipe, OFlags::NONBLOCK)?;
         let voice = Voice { nods: true, ..Voice::of(&writer)? };
         let (tail, last_words) = Default::default();
-        Ok(Stderr { pipe, writer: Some(writer), voice, tail, last_words, nodded: false })
+        let writer = Some(writer);
+        Ok(Stderr { pipe, writer, voice, tail, cut: false, last_words, nodded: false })
     }
 
     /// The worker's end, for one that is about to be forked; then it is to be [taken](Stderr::take_writer).
@@ -116,6 +119,7 @@ impl Stderr {
         self.tail.extend(packet);
         if self.tail.len() > 2 * TAIL {
             self.tail.drain(..self.tail.len() - TAIL);
+            self.cut = true;
         }
         pass_on(packet);
     }
@@ -127,11 +131,17 @@ impl Stderr {
 
     /// The last lines, whole but for the first when it is too long.
     pub fn tail(&self) -> &[u8] {
-        let cut = &self.tail[self.tail.len().saturating_sub(TAIL)..];
-        let whole = cut.len() == self.tail.len();
-        match cut.iter().position(|octet| *octet == b'\n') {
-            Some(line) if !whole && line + 1 < cut.len() => &cut[line + 1..],
-            _ => cut,
+        let end = &self.tail[self.tail.len().saturating_sub(TAIL)..];
+        if !self.cut && end.len() == self.tail.len() {
+            return end;
+        }
+        match end.iter().position(|octet| *octet == b'\n') {
+            Some(line) if line + 1 < end.len() => &end[line + 1..],
+            // Without what is left of a character whose beginning is gone (utf-8(7)).
+            _ => {
+                let goes_on = end.iter().take(3).take_while(|octet| **octet & 0xc0 == 0x80);
+                &end[goes_on.count()..]
+            }
         }
     }
 }

@@ -102,7 +102,7 @@ pub(crate) enum How {
     Returned = 1,
     /// The entry returned an error; the text is its message.
     Failed = 2,
-    /// The entry panicked; the text is the message, a NUL and the place.
+    /// The entry panicked; the text is the place, a NUL and the message.
     Panicked = 3,
     /// There is no such entry; the text names those that exist, a line each.
     NotFound = 4,
@@ -157,7 +157,7 @@ impl LastWords {
     /// Writes the packet; a text too long for it loses its end.
     pub fn encode(how: How, text: &[u8]) -> Vec<u8> {
         let room = Self::MAX - Self::MARK.len() - HEADER - 1;
-        let text = &text[..text.len().min(room)];
+        let text = &text[..whole_text(text, room)];
         let mut packet = Vec::with_capacity(USUAL);
         [Self::MARK, &Self::header(1 + text.len()).encode(), &[how as u8], text]
             .iter()
@@ -188,6 +188,16 @@ impl LastWords {
         let mut fields = Fields::new(body);
         Ok(Last { how: How::from_code(fields.u8()?)?, text: fields.rest() })
     }
+}
+
+/// How much of a text there is room for, without a part of a character at its end.
+fn whole_text(text: &[u8], room: usize) -> usize {
+    if text.len() <= room {
+        return text.len();
+    }
+    // A character has at most three octets that go on with it (utf-8(7)).
+    let starts = |at: &usize| text[*at] & 0xc0 != 0x80;
+    (room.saturating_sub(3)..=room).rev().find(starts).unwrap_or(room)
 }
 
 impl<'a> Message<'a> {

@@ -85,7 +85,7 @@ impl Channel {
             Kind::Failed => self.answered(header.id, Err(Error::Failed(text(body)))),
             Kind::Panicked => {
                 let text = text(body);
-                let (message, place) = text.split_once('\0').unwrap_or((&text, ""));
+                let (place, message) = text.split_once('\0').unwrap_or(("", &text));
                 let (message, place) = (message.into(), place.into());
                 self.answered(header.id, Err(Error::Panicked { message, place }))
             }
