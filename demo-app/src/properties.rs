@@ -2,7 +2,9 @@
 
 use adw::prelude::*;
 use gtk4::{gio, glib};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tine::{Template, rpc};
 use tine_viewer::worker::{DESCRIBE, Facts, sandbox};
@@ -29,6 +31,37 @@ pub fn show(window: &Window, template: &Template, path: &Path, kind: Kind) {
     if kind == Kind::Picture {
         add_facts(&page, template, path);
     }
+}
+
+/// Shows what there is to know about several files together.
+pub fn show_several(window: &Window, paths: Vec<PathBuf>) {
+    let files = adw::PreferencesGroup::builder().title("Files").build();
+    let page = adw::PreferencesPage::new();
+    page.add(&files);
+    beside(window, "Properties", (480, 320), &page).present();
+    add(&files, "Number", &paths.len().to_string());
+    let parents: BTreeSet<_> = paths.iter().filter_map(|path| path.parent()).collect();
+    match (parents.len(), parents.first()) {
+        (1, Some(folder)) => add(&files, "Folder", &folder.to_string_lossy()),
+        (folders, _) => add(&files, "Folders", &folders.to_string()),
+    }
+    glib::spawn_future_local(async move {
+        // Of a slow disk, it may take a while.
+        let sized = gio::spawn_blocking(move || {
+            let size = |inode: Metadata| if inode.is_dir() { 0 } else { inode.len() };
+            let sizes = paths.iter().map(|path| path.metadata().map(size));
+            sizes.fold((0, 0), |(size, unknown), file| match file {
+                Ok(octets) => (size + octets, unknown),
+                Err(_) => (size, unknown + 1),
+            })
+        });
+        // A panic in there has said so.
+        let Ok((size, unknown)) = sized.await else { return };
+        add(&files, "Size", &glib::format_size(size));
+        if unknown > 0 {
+            add(&files, "Not Readable", &format!("{unknown} of them"));
+        }
+    });
 }
 
 /// What the inode says; a slow disk holds nothing up.

@@ -98,6 +98,39 @@ fn keys_and_makers_are_told() {
     hand.close();
 }
 
+/// K3: the properties of several files are those of all together, and thumbnails grow and shrink by keys.
+#[test]
+fn several_files_are_summed_up() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("three");
+    let octets: u64 = ["a.png", "b.png", "c.png"]
+        .iter()
+        .map(|name| {
+            write_plain(&folder.join(name), 300, 300, RED);
+            folder.join(name).metadata().unwrap().len()
+        })
+        .sum();
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &[&folder]);
+    reader.hear_text("c.png");
+    let tiles = |side: usize| 3 * side * side * 9 / 10..=3 * side * side;
+    hand.see("tiles", |screen| tiles(160).contains(&screen.pixels_of(RED)));
+    hand.press(&["ctrl+minus", "ctrl+minus"]);
+    hand.see("smaller tiles", |screen| tiles(96).contains(&screen.pixels_of(RED)));
+    hand.press(&["ctrl+plus"]);
+    hand.see("larger tiles", |screen| tiles(128).contains(&screen.pixels_of(RED)));
+    hand.press(&["ctrl+0"]);
+    hand.see("tiles as at first", |screen| tiles(160).contains(&screen.pixels_of(RED)));
+    hand.press(&["ctrl+a", "alt+Return"]);
+    reader.hear_text("Number");
+    reader.hear("three", |told| told.role == "label" && told.name == "3");
+    let size = gtk4::glib::format_size(octets).to_string();
+    reader.hear("their size", |told| told.role == "label" && told.name == size);
+    hand.press(&["Escape"]);
+    hand.focus();
+    hand.close();
+}
+
 /// K3: open a folder by drop: it is shown instead of what was there.
 #[test]
 fn a_folder_is_dropped_on_the_window() {

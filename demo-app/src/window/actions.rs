@@ -3,12 +3,12 @@
 use super::*;
 use crate::about;
 use crate::arrange::Sort;
-use crate::settings::Style;
+use crate::settings::{Settings, Style};
 
 /// An action without a parameter: its name, what it does, and its keys wherever the keyboard is.
 type Action = (&'static str, fn(&Window), &'static [&'static str]);
 
-const ACTIONS: [Action; 20] = [
+const ACTIONS: [Action; 23] = [
     ("back", Window::back, &["<Alt>Left"]),
     ("escape", Window::escape, &[]),
     ("up", Window::up, &["<Alt>Up"]),
@@ -26,18 +26,26 @@ const ACTIONS: [Action; 20] = [
     ("properties", Window::show_properties, &["<Alt>Return"]),
     ("rotate-right", |this| this.imp().picture.turn(1), &["<Control>r"]),
     ("rotate-left", |this| this.imp().picture.turn(3), &["<Control><Shift>r"]),
+    ("larger", |this| this.resize_tiles(Some(1)), &[]),
+    ("smaller", |this| this.resize_tiles(Some(-1)), &[]),
+    ("usual-size", |this| this.resize_tiles(None), &[]),
     ("make-all", |this| this.make_all(true), &[]),
     ("stop", |this| this.make_all(false), &[]),
     ("workers", Window::show_workers, &["<Control><Shift>w"]),
 ];
 
-/// Actions whose keys are an entry's own while it has the keyboard.
-const SHARED_KEYS: [(&str, &str); 4] = [
+/// Actions whose keys are those of what has the keyboard, if it knows them: an entry, or a picture.
+const SHARED_KEYS: [(&str, &str); 7] = [
     ("win.select-all", "<Control>a"),
     ("win.copy", "<Control>c"),
     ("win.trash", "Delete"),
     ("win.undo", "<Control>z"),
+    ("win.larger", "<Control>plus|<Control>equal|<Control>KP_Add"),
+    ("win.smaller", "<Control>minus|<Control>KP_Subtract"),
+    ("win.usual-size", "<Control>0|<Control>KP_0"),
 ];
+/// Those that are about thumbnails.
+const ABOUT_TILES: [&str; 5] = ["filter", "select-all", "larger", "smaller", "usual-size"];
 
 /// Those that are about what is chosen: a picture, or what is selected.
 const ABOUT_FILES: [&str; 5] = ["copy", "trash", "open-with", "show-in-files", "properties"];
@@ -129,8 +137,7 @@ impl Window {
         ABOUT_FILES.iter().for_each(|name| enable(name, chosen));
         ABOUT_PICTURE.iter().for_each(|name| enable(name, in_picture));
         enable("up", has_parent && !in_picture);
-        enable("filter", !in_picture);
-        enable("select-all", !in_picture);
+        ABOUT_TILES.iter().for_each(|name| enable(name, !in_picture));
     }
 
     /// Keeps what can be done with the selection up to date.
@@ -159,6 +166,15 @@ impl Window {
             self,
             move |side| this.imp().grid.set_side(side.value() as i32 / 32 * 32)
         ));
+    }
+
+    /// Makes thumbnails larger or smaller by so many steps, or as they are at first.
+    fn resize_tiles(&self, steps: Option<i32>) {
+        let side = &self.imp().side;
+        side.set_value(match steps {
+            Some(steps) => side.value() + f64::from(steps) * side.step_increment(),
+            None => Settings::default().side.into(),
+        });
     }
 
     fn toggle_filter(&self) {
@@ -192,9 +208,14 @@ impl Window {
 
     fn show_properties(&self) {
         let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
-        if let Some(id) = chosen.iter().next() {
-            let template = &self.shared().template;
-            crate::properties::show(self, template, &gallery.path(id), gallery.kind(id));
+        let paths = chosen.iter().map(|id| gallery.path(id));
+        match (chosen.len(), chosen.iter().next()) {
+            (1, Some(id)) => {
+                let template = &self.shared().template;
+                crate::properties::show(self, template, &gallery.path(id), gallery.kind(id));
+            }
+            (_, Some(_)) => crate::properties::show_several(self, paths.collect()),
+            (_, None) => (),
         }
     }
 }

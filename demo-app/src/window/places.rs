@@ -16,20 +16,21 @@ struct Place {
     sources: Vec<Source>,
     /// The folder, if it is one, by its own name.
     folder: Option<PathBuf>,
-    /// How many there are otherwise.
-    count: usize,
+    /// What there is otherwise.
+    others: String,
 }
 
 impl Place {
     fn of(paths: &[PathBuf]) -> Self {
         let full = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.into());
-        let count = paths.len();
+        let all_files = paths.iter().all(|path| !path.is_dir());
+        let others = format!("{} {}", paths.len(), if all_files { "files" } else { "places" });
         match paths {
             [file] if !file.is_dir() => {
                 let (folder, name) = split(file);
                 let (at_once, full) = (Some(file.clone()), Some(full(&folder)));
                 let sources = vec![Source::Folder(folder, Some(name))];
-                Self { at_once, sources, folder: full, count }
+                Self { at_once, sources, folder: full, others }
             }
             _ => {
                 let source = |path: &PathBuf| match path.is_dir() {
@@ -41,7 +42,7 @@ impl Place {
                     _ => None,
                 };
                 let sources = paths.iter().map(source).collect();
-                Self { at_once: None, sources, folder, count }
+                Self { at_once: None, sources, folder, others }
             }
         }
     }
@@ -50,7 +51,7 @@ impl Place {
     fn name(&self) -> String {
         match &self.folder {
             Some(full) => full.file_name().unwrap_or(full.as_os_str()).to_string_lossy().into(),
-            None => format!("{} places", self.count),
+            None => self.others.clone(),
         }
     }
 }
