@@ -6,7 +6,7 @@
 //! │ ├ GtkScrolledWindow
 //! │ │ └ GtkGridView of Tile: must be the direct child, or it makes widgets for everything
 //! │ └ typed: what was typed to find a name
-//! └ menu
+//! └ menu, while it is open
 //! ```
 
 mod hand;
@@ -15,9 +15,9 @@ mod view;
 
 pub use view::fitting;
 
-use gtk4::glib;
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
+use gtk4::{gio, glib};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -25,6 +25,7 @@ use std::rc::Rc;
 use crate::catalog::Kind;
 use crate::gallery::{Gallery, Signals};
 use crate::id_set::IdSet;
+use crate::menu::Menu;
 use crate::picture_list::{PictureItem, PictureList};
 use crate::selection::Selection;
 use crate::thumbnails::Thumbnail;
@@ -45,7 +46,8 @@ mod imp {
         #[template_child]
         pub typed: TemplateChild<gtk4::Label>,
         #[template_child]
-        pub menu: TemplateChild<gtk4::PopoverMenu>,
+        pub context: TemplateChild<gio::MenuModel>,
+        pub menu: Menu,
         pub shape: Rc<Shape>,
         /// The tiles that show a picture, by its id.
         pub tiles: RefCell<HashMap<u32, Tile>>,
@@ -64,6 +66,7 @@ mod imp {
                 scrolled: Default::default(),
                 view: Default::default(),
                 typed: Default::default(),
+                context: Default::default(),
                 menu: Default::default(),
                 shape: Shape::new(super::SIDE),
                 tiles: RefCell::default(),
@@ -104,7 +107,7 @@ mod imp {
 
         fn dispose(&self) {
             self.overlay.unparent();
-            self.menu.unparent();
+            self.menu.remove();
         }
     }
 

@@ -31,6 +31,7 @@ mod level;
 mod listing;
 mod measures;
 mod memory;
+mod menu;
 mod monitor;
 mod natural;
 mod options;

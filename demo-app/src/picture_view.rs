@@ -9,7 +9,7 @@
 //! │ │ └ failed: why there is none
 //! │ ├ busy: when it takes a while
 //! │ └ previous, next, controls: while the pointer moves
-//! └ menu
+//! └ menu, while it is open
 //! ```
 
 mod hand;
@@ -30,6 +30,7 @@ use crate::canvas::Canvas;
 use crate::catalog::Kind;
 use crate::files::open_picture;
 use crate::gallery::{Gallery, Signals, Whole};
+use crate::menu::Menu;
 use crate::thumbnails::Thumbnail;
 use crate::wholes::{Detail, Key};
 
@@ -62,7 +63,8 @@ mod imp {
         #[template_child]
         pub busy: TemplateChild<gtk4::Spinner>,
         #[template_child]
-        pub menu: TemplateChild<gtk4::PopoverMenu>,
+        pub context: TemplateChild<gio::MenuModel>,
+        pub menu: Menu,
         pub gallery: RefCell<Option<Gallery>>,
         /// What is heard of the gallery.
         pub signals: RefCell<Option<Signals>>,
@@ -117,7 +119,7 @@ mod imp {
 
         fn dispose(&self) {
             self.overlay.unparent();
-            self.menu.unparent();
+            self.menu.remove();
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the pointer does in the grid: pictures are dragged out, and have a menu, which has keys, too.
 
 use super::*;
-use gtk4::{gdk, gio};
+use gtk4::gdk;
 
 /// Actions and their keys.
 pub fn install(class: &mut <imp::Grid as ObjectSubclass>::Class) {
@@ -73,15 +73,13 @@ impl Grid {
     }
 
     /// The menu is about all that are selected, if this one is.
-    fn show_menu_of(&self, tile: &Tile, (x, y): (f64, f64)) {
+    fn show_menu_of(&self, tile: &Tile, at: (f64, f64)) {
         let place = tile.id().and_then(|id| self.gallery()?.list().position(id));
         let (Some(place), Some(selection)) = (place, self.selection()) else { return };
         if !selection.is_selected(place) {
             selection.select_item(place, true);
         }
-        let menu = &self.imp().menu;
-        menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
-        menu.popup();
+        self.imp().menu.open(self, &self.imp().context, at);
     }
 
     fn tile_at(&self, x: f64, y: f64) -> Option<Tile> {

@@ -37,10 +37,8 @@ impl PictureView {
         self.add_controller(click);
     }
 
-    pub(super) fn show_menu(&self, (x, y): (f64, f64)) {
-        let menu = &self.imp().menu;
-        menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
-        menu.popup();
+    pub(super) fn show_menu(&self, at: (f64, f64)) {
+        self.imp().menu.open(self, &self.imp().context, at);
     }
 
     fn double_clicked(&self, x: f64, y: f64) {
