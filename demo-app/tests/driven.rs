@@ -2,7 +2,7 @@
 
 mod desktop;
 
-use desktop::{Desktop, Hand, Screen, write_plain};
+use desktop::{Desktop, Hand, Reader, Screen, write_plain};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -147,6 +147,39 @@ fn trash_can_be_undone() {
     hand.press(&["Escape", "ctrl+a", "Delete"]);
     hand.see("no tiles", |screen| [RED, GREEN, BLUE].iter().all(|color| !screen.has(*color, 100)));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    hand.close();
+}
+
+/// K3: trash is for pictures: a folder stays, also when it is chosen with them, or has a name like one.
+#[test]
+fn folders_are_not_moved_to_the_trash() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    for name in ["below", "z.png"] {
+        fs::create_dir(folder.join(name)).unwrap();
+        write_plain(&folder.join(name).join("only.png"), 700, 700, RED);
+    }
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    // Folders come first.
+    hand.press(&["Home", "Delete"]);
+    reader.hear_text("Folders stay where they are");
+    // A picture's name becomes a folder's.
+    fs::remove_file(folder.join("a.png")).unwrap();
+    fs::create_dir(folder.join("a.png")).unwrap();
+    write_plain(&folder.join("a.png/only.png"), 700, 700, RED);
+    hand.see("no red tile", |screen| !screen.has(RED, 100));
+    hand.press(&["ctrl+a", "Delete"]);
+    hand.see("no tiles", |screen| [RED, GREEN, BLUE].iter().all(|color| !screen.has(*color, 100)));
+    reader.hear_text("Not moved to the trash: it is a folder by now");
+    let mut left: Vec<_> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["a.png", "below", "z.png"]);
+    assert!(left.iter().all(|name| folder.join(name).join("only.png").exists()));
+    hand.press(&["ctrl+z"]);
+    hand.see("two tiles", |screen| screen.has(GREEN, TILE) && screen.has(BLUE, TILE));
     hand.close();
 }
 

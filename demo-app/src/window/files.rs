@@ -5,6 +5,7 @@ use super::*;
 use gtk4::gdk;
 use std::path::PathBuf;
 
+use crate::catalog::Kind;
 use crate::id_set::IdSet;
 
 impl Window {
@@ -43,11 +44,19 @@ impl Window {
         self.say(&message);
     }
 
-    /// Moves what is chosen to the trash. A button of the message undoes it, as long as that is there; a key undoes one
-    /// after the other, as long as the window is there.
+    /// Moves the pictures that are chosen to the trash. A button of the message undoes it, as long as that is there; a
+    /// key undoes one after the other, as long as the window is there.
+    ///
+    /// A folder may have anything in it, also what is not shown here: it stays, whatever is chosen with it.
     pub(super) fn trash(&self) {
-        let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
+        let Some(gallery) = self.gallery() else { return };
+        let all = self.chosen();
+        let is_picture = |id: &u32| gallery.kind(*id) == Kind::Picture;
+        let chosen: IdSet = all.iter().filter(is_picture).collect();
         if chosen.len() == 0 {
+            if all.len() > 0 {
+                self.say("Folders stay where they are");
+            }
             return;
         }
         if self.in_picture() {
@@ -58,7 +67,7 @@ impl Window {
             let (mut trashed, mut trouble) = (Vec::new(), None);
             for id in chosen.iter() {
                 let path = gallery.path(id);
-                match gio::File::for_path(&path).trash_future(glib::Priority::DEFAULT).await {
+                match trash_picture(&gio::File::for_path(&path)).await {
                     Ok(()) => trashed.push((id, path)),
                     Err(error) => trouble = Some(error),
                 }
@@ -136,4 +145,14 @@ impl Window {
             }
         });
     }
+}
+
+/// Moves a file to the trash, unless a folder has its name by now.
+async fn trash_picture(file: &gio::File) -> Result<(), glib::Error> {
+    let (flags, now) = (gio::FileQueryInfoFlags::NOFOLLOW_SYMLINKS, glib::Priority::DEFAULT);
+    let about = file.query_info_future(gio::FILE_ATTRIBUTE_STANDARD_TYPE, flags, now).await?;
+    if about.file_type() == gio::FileType::Directory {
+        return Err(glib::Error::new(gio::IOErrorEnum::IsDirectory, "it is a folder by now"));
+    }
+    file.trash_future(now).await
 }
