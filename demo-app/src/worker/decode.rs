@@ -17,7 +17,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::format::Format;
 use super::positioned::Positioned;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, colour, jpeg, jxl, scale, svg, webp};
+use super::{DecodeError, Pixels, colour, jpeg, jxl, scale, svg, tiff, webp};
 use crate::layout::Size;
 
 /// The largest picture, in pixels, that a worker takes on: 16,384 squared, more than the cameras
@@ -87,6 +87,7 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
                 webp::pixels(&octets, stored, fitted(stored, orientation, want))
             })?
         }
+        Format::Other(ImageFormat::Tiff) => tiff::decode(reader)?,
         Format::Other(other) => decode_whole(reader, other, format.name(), |_, _| None)?,
     };
     Ok(Picture { animated, ..finish(decoded, want) })
@@ -112,7 +113,7 @@ pub(super) fn check_size(
 
 /// All formats that can only be decoded at their own size. Where `pixels` has them they are not decoded
 /// here.
-fn decode_whole(
+pub(super) fn decode_whole(
     reader: impl BufRead + Seek,
     format: ImageFormat,
     name: &'static str,

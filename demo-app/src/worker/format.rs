@@ -20,6 +20,7 @@ impl Format {
         match image::guess_format(head) {
             Ok(ImageFormat::Jpeg) => Some(Self::Jpeg),
             Ok(format) => Some(Self::Other(format)),
+            Err(_) if is_big_tiff(head) => Some(Self::Other(ImageFormat::Tiff)),
             Err(_) if is_jpeg_xl(head) => Some(Self::JpegXl),
             Err(_) if is_svg(head) => Some(Self::Svg),
             Err(_) if is_tga(head) => Some(Self::Other(ImageFormat::Tga)),
@@ -70,6 +71,11 @@ impl Format {
             _ => false,
         }
     }
+}
+
+/// TIFF with offsets of eight octets.
+fn is_big_tiff(head: &[u8]) -> bool {
+    head.starts_with(b"II\x2b\0\x08\0\0\0") || head.starts_with(b"MM\0\x2b\0\x08\0\0")
 }
 
 /// A bare codestream, or the container's first box.

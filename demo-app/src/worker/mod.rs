@@ -32,6 +32,7 @@ mod scale;
 mod scans;
 mod svg;
 mod thumbnail;
+mod tiff;
 mod watched;
 mod webp;
 
