@@ -5,23 +5,58 @@ use std::sync::LazyLock;
 use image::{DynamicImage, ImageBuffer, RgbImage, Rgba, RgbaImage};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
-/// Brings 8-bit colours from the space of an ICC profile to sRGB. A profile that is broken, or not one
-/// of RGB colours, changes nothing: no picture is withheld for it.
+/// Brings 8-bit colours from the space of an ICC profile to sRGB. A profile that is broken, or one of other colours
+/// than there are, changes nothing: no picture is withheld for it.
 pub(super) fn to_srgb(image: DynamicImage, profile: &[u8]) -> DynamicImage {
     let Ok(profile) = ColorProfile::new_from_slice(profile) else { return image };
-    if profile.color_space != DataColorSpace::Rgb {
-        return image;
+    match profile.color_space {
+        DataColorSpace::Rgb => rgb_to_srgb(image, &profile),
+        DataColorSpace::Gray => grey_to_srgb(image, &profile),
+        _ => image,
     }
+}
+
+/// The same of what is grey, in colours.
+fn grey_to_srgb(mut image: DynamicImage, profile: &ColorProfile) -> DynamicImage {
+    let all: Vec<u8> = (0..=u8::MAX).collect();
+    let shown = transformed(profile, &all, Layout::Gray, Layout::Rgb);
+    let Some(shown) = shown else { return image };
+    let (shown, _) = shown.as_chunks::<3>();
+    let change = |pixel: &mut [u8]| {
+        let grey = pixel[0];
+        if pixel.iter().take(3).all(|colour| *colour == grey) {
+            pixel[..3].copy_from_slice(&shown[usize::from(grey)]);
+        }
+    };
+    match &mut image {
+        DynamicImage::ImageRgb8(image) => image.pixels_mut().for_each(|pixel| change(&mut pixel.0)),
+        DynamicImage::ImageRgba8(image) => {
+            image.pixels_mut().for_each(|pixel| change(&mut pixel.0))
+        }
+        _ => (),
+    }
+    image
+}
+
+/// Cyan, magenta, yellow and black, 0 for none, as RGB colours of sRGB. None: the profile is not one of these inks.
+pub(super) fn inks_to_srgb(inks: &[u8], profile: &[u8]) -> Option<Vec<u8>> {
+    let profile = ColorProfile::new_from_slice(profile).ok()?;
+    // Four of anything are laid out so.
+    (profile.color_space == DataColorSpace::Cmyk)
+        .then(|| transformed(&profile, inks, Layout::Rgba, Layout::Rgb))?
+}
+
+fn rgb_to_srgb(image: DynamicImage, profile: &ColorProfile) -> DynamicImage {
     match image {
         DynamicImage::ImageRgb8(image) => {
             let (width, height) = image.dimensions();
-            let colours = transformed(&profile, image.into_raw(), Layout::Rgb);
+            let colours = unless_broken(profile, image.into_raw(), Layout::Rgb);
             let image = RgbImage::from_raw(width, height, colours);
             image.map(DynamicImage::ImageRgb8)
         }
         DynamicImage::ImageRgba8(image) => {
             let (width, height) = image.dimensions();
-            let colours = transformed(&profile, image.into_raw(), Layout::Rgba);
+            let colours = unless_broken(profile, image.into_raw(), Layout::Rgba);
             let image = RgbaImage::from_raw(width, height, colours);
             image.map(DynamicImage::ImageRgba8)
         }
@@ -30,15 +65,17 @@ pub(super) fn to_srgb(image: DynamicImage, profile: &[u8]) -> DynamicImage {
     .expect("a change of colours leaves their number as it is")
 }
 
-fn transformed(profile: &ColorProfile, colours: Vec<u8>, layout: Layout) -> Vec<u8> {
+fn unless_broken(profile: &ColorProfile, colours: Vec<u8>, layout: Layout) -> Vec<u8> {
+    transformed(profile, &colours, layout, layout).unwrap_or(colours)
+}
+
+fn transformed(profile: &ColorProfile, from: &[u8], layout: Layout, to: Layout) -> Option<Vec<u8>> {
     let srgb = ColorProfile::new_srgb();
     let options = TransformOptions::default();
-    let mut result = vec![0; colours.len()];
-    let transform = profile.create_transform_8bit(layout, &srgb, layout, options);
-    match transform.and_then(|transform| transform.transform(&colours, &mut result)) {
-        Ok(()) => result,
-        Err(_) => colours,
-    }
+    let mut result = vec![0; from.len() / layout.channels() * to.channels()];
+    let transform = profile.create_transform_8bit(layout, &srgb, to, options).ok()?;
+    transform.transform(from, &mut result).ok()?;
+    Some(result)
 }
 
 /// Whether the colours are linear light, as OpenEXR and Radiance files have them.
@@ -101,5 +138,55 @@ mod tests {
     fn a_profile_that_is_none_changes_nothing() {
         let image = DynamicImage::ImageRgb8(RgbImage::from_pixel(2, 2, image::Rgb([9, 99, 199])));
         assert_eq!(to_srgb(image.clone(), b"no profile"), image);
+    }
+
+    #[test]
+    fn grey_has_a_curve_of_its_own() {
+        let grey = DynamicImage::ImageRgb8(RgbImage::from_pixel(2, 2, image::Rgb([128; 3])));
+        let profile = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
+        let shown = to_srgb(grey, &profile).into_rgb8();
+        // Half of the light.
+        assert!(shown.as_raw().iter().all(|colour| colour.abs_diff(188) <= 2), "{shown:?}");
+    }
+
+    /// A profile by which cyan looks middle grey, no ink white, and all else black.
+    fn odd_inks() -> Vec<u8> {
+        const IDENTITY: [u32; 9] = [0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x10000];
+        let ramp: Vec<u8> = (0..=u8::MAX).collect();
+        let mut table = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
+        table.extend(IDENTITY.iter().flat_map(|one| one.to_be_bytes()));
+        table.extend(ramp.repeat(4));
+        // Black varies first, cyan last. Lightness, and two that are grey in the middle.
+        for inks in 0..16 {
+            let lightness = match inks {
+                0b0000 => 255,
+                0b1000 => 128,
+                _ => 0,
+            };
+            table.extend([lightness, 128, 128]);
+        }
+        table.extend(ramp.repeat(3));
+        let mut profile = vec![0; 128];
+        profile[8..12].copy_from_slice(&[2, 0x40, 0, 0]);
+        profile[12..24].copy_from_slice(b"prtrCMYKLab ");
+        profile[36..40].copy_from_slice(b"acsp");
+        let white = [0xf6d6_u32, 0x10000, 0xd32d];
+        profile[68..80].copy_from_slice(&white.map(u32::to_be_bytes).concat());
+        profile.extend([1, u32::from_be_bytes(*b"A2B0"), 144].iter().flat_map(|v| v.to_be_bytes()));
+        profile.extend((table.len() as u32).to_be_bytes());
+        profile.extend(table);
+        let size = profile.len() as u32;
+        profile[..4].copy_from_slice(&size.to_be_bytes());
+        profile
+    }
+
+    #[test]
+    fn inks_look_as_their_profile_says() {
+        let inks = [[0, 0, 0, 0], [255, 0, 0, 0], [0, 0, 0, 255]].concat();
+        let shown = inks_to_srgb(&inks, &odd_inks()).unwrap();
+        for (shown, expected) in shown.iter().zip([[255; 3], [119; 3], [0; 3]].concat()) {
+            assert!(shown.abs_diff(expected) <= 4, "{shown} for {expected}");
+        }
+        assert_eq!(inks_to_srgb(&inks, b"no profile"), None);
     }
 }

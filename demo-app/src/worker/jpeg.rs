@@ -12,10 +12,10 @@ use image::{DynamicImage, RgbImage};
 use mozjpeg::decompress::DecompressStarted;
 use mozjpeg::{ColorSpace, ColorSpaceExt, Decompress, Marker};
 
-use super::DecodeError;
 use super::decode::{Decoded, check_size, is_sideways};
 use super::scans::{Details, Scans};
 use super::watched::{Ended, Watched};
+use super::{DecodeError, colour};
 use crate::layout::Size;
 
 const FORMAT: &str = "JPEG";
@@ -67,7 +67,10 @@ fn decode_or_unwind<R: BufRead>(
     let started = jpeg.to_colorspace(target).map_err(failed)?;
     let (width, height) = (started.width() as u32, started.height() as u32);
     let bytes = read_rows(started, &ended)?;
-    let rgb = if is_cmyk { cmyk_to_rgb(&bytes, is_adobe) } else { bytes };
+    let (rgb, profile) = match is_cmyk {
+        true => (cmyk_to_rgb(bytes, is_adobe, profile.as_deref()), None),
+        false => (bytes, profile),
+    };
     let image = RgbImage::from_raw(width, height, rgb)
         .ok_or_else(|| DecodeError::Corrupt(FORMAT, "rows are missing".into()))?;
     Ok(Decoded { image: DynamicImage::ImageRgb8(image), stored, orientation, profile })
@@ -126,13 +129,18 @@ fn profile<R>(jpeg: &Decompress<R>) -> Option<Vec<u8>> {
 }
 
 /// Adobe's programs store the inks inverted, and mark the file as theirs.
-fn cmyk_to_rgb(bytes: &[u8], is_adobe: bool) -> Vec<u8> {
-    let light = |ink: u8| u16::from(if is_adobe { ink } else { 255 - ink });
-    let (pixels, _) = bytes.as_chunks::<4>();
-    let rgb = pixels
-        .iter()
-        .flat_map(|&[c, m, y, k]| [c, m, y].map(|ink| (light(ink) * light(k) / 255) as u8));
-    rgb.collect()
+fn cmyk_to_rgb(mut inks: Vec<u8>, is_adobe: bool, profile: Option<&[u8]>) -> Vec<u8> {
+    if is_adobe {
+        inks.iter_mut().for_each(|ink| *ink = 255 - *ink);
+    }
+    profile.and_then(|profile| colour::inks_to_srgb(&inks, profile)).unwrap_or_else(|| {
+        let light = |ink: u8| u16::from(255 - ink);
+        let (pixels, _) = inks.as_chunks::<4>();
+        let rgb = pixels
+            .iter()
+            .flat_map(|&[c, m, y, k]| [c, m, y].map(|ink| (light(ink) * light(k) / 255) as u8));
+        rgb.collect()
+    })
 }
 
 fn failed(error: io::Error) -> DecodeError {
@@ -184,9 +192,9 @@ mod tests {
 
     #[test]
     fn inks_to_light() {
-        assert_eq!(cmyk_to_rgb(&[255, 255, 255, 255], true), [255, 255, 255]);
-        assert_eq!(cmyk_to_rgb(&[0, 0, 0, 0], false), [255, 255, 255]);
-        assert_eq!(cmyk_to_rgb(&[0, 255, 255, 255], true), [0, 255, 255]);
-        assert_eq!(cmyk_to_rgb(&[10, 20, 30, 0], true), [0, 0, 0]);
+        assert_eq!(cmyk_to_rgb(vec![255, 255, 255, 255], true, None), [255, 255, 255]);
+        assert_eq!(cmyk_to_rgb(vec![0, 0, 0, 0], false, None), [255, 255, 255]);
+        assert_eq!(cmyk_to_rgb(vec![0, 255, 255, 255], true, None), [0, 255, 255]);
+        assert_eq!(cmyk_to_rgb(vec![10, 20, 30, 0], true, None), [0, 0, 0]);
     }
 }
