@@ -5,14 +5,16 @@
 
 mod desktop;
 
-use desktop::{Desktop, write_plain};
+use desktop::{Desktop, Hand, write_plain};
 use gtk4::{gio, glib, prelude::*};
+use rustix::fs::{CWD, Mode, mkfifoat};
 use std::cell::Cell;
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 const TUMBLER: &str = "org.freedesktop.thumbnails.Thumbnailer1";
 const RED: [u8; 3] = [220, 30, 40];
@@ -177,13 +179,101 @@ fn those_of_other_programs_are_used() {
     assert!(seen.pixels_of(RED) > 20_000 && seen.pixels_of(GREEN) > 20_000);
 }
 
+/// K3: what lies in a cache file's place is neither opened nor followed, and costs no picture.
+#[test]
+fn what_is_no_file_in_the_cache_is_passed_over() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("faults");
+    for name in ["directory", "link", "device", "pipe"] {
+        picture(&folder.join(format!("{name}.png")), RED);
+    }
+    assert_eq!(desktop.view(&[&folder]).number("thumbnails_ok"), 4.0);
+    let large = desktop.path("cache/thumbnails/large");
+    let cached: Vec<_> = fs::read_dir(&large).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [directory, link, device, pipe] = &cached[..] else { panic!("{cached:?}") };
+    fs::remove_file(directory).unwrap();
+    fs::create_dir(directory).unwrap();
+    let elsewhere = desktop.path("elsewhere.png");
+    fs::rename(link, &elsewhere).unwrap();
+    symlink(&elsewhere, link).unwrap();
+    fs::remove_file(device).unwrap();
+    symlink("/dev/zero", device).unwrap();
+    fs::remove_file(pipe).unwrap();
+    mkfifoat(CWD, pipe, Mode::RUSR | Mode::WUSR).unwrap();
+    let seen = desktop.view(&[&folder]);
+    assert_eq!((seen.number("thumbnails_ok"), seen.number("thumbnails_cached")), (4.0, 0.0));
+    // What was kept has taken their places, but for the directory's.
+    let seen = desktop.view(&[&folder]);
+    assert_eq!((seen.number("thumbnails_ok"), seen.number("thumbnails_cached")), (4.0, 3.0));
+}
+
+/// K3: a picture that may still be being copied is shown, and its thumbnail is kept when it has been left alone.
+#[test]
+fn what_was_just_written_is_kept_later() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("new");
+    let path = folder.join("red.png");
+    let mut viewer = desktop.viewer();
+    viewer.arg(&folder);
+    let hand = Hand::start(&desktop, viewer);
+    write_plain(&path, 800, 800, RED);
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    hand.see("its tile", |screen| screen.has(RED, 100 * 100));
+    let (large, begun) = (desktop.path("cache/thumbnails/large"), Instant::now());
+    let kept = loop {
+        let mut kept = fs::read_dir(&large).into_iter().flatten().flatten();
+        if let Some(kept) = kept.find(|entry| entry.path().extension().is_some()) {
+            break kept.metadata().unwrap().modified().unwrap();
+        }
+        assert!(begun.elapsed().as_secs() < 60, "it is not kept");
+        std::thread::yield_now();
+    };
+    assert!(kept >= written + Duration::from_secs(3));
+    hand.close();
+    assert_eq!(desktop.view(&[&folder]).number("thumbnails_cached"), 1.0);
+}
+
+/// K3: the base directory specification has a relative path ignored.
+#[test]
+fn a_relative_cache_folder_is_ignored() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("relative");
+    picture(&folder.join("red.png"), RED);
+    let mut viewer = desktop.thorough_viewer(&[&folder]);
+    viewer.env("XDG_CACHE_HOME", "caches").current_dir(desktop.pictures("here"));
+    let output = viewer.output().unwrap();
+    assert_eq!(desktop.seen(&output).number("thumbnails_ok"), 1.0);
+    assert!(!desktop.path("here/caches/thumbnails").exists());
+    assert_eq!(fs::read_dir(desktop.path(".cache/thumbnails/large")).unwrap().count(), 1);
+}
+
+/// K3: the cache is a convenience: a picture is shown whatever is wrong with it.
 #[test]
 fn a_cache_that_cannot_be_written_is_no_trouble() {
     let desktop = Desktop::start();
     let folder = desktop.pictures("no-cache");
     picture(&folder.join("red.png"), RED);
+    fs::write(folder.join("garbage.png"), "garbage").unwrap();
+    settle(&folder.join("garbage.png"));
+    let cache = desktop.path("cache");
+    let see = |fault: &str| {
+        let seen = desktop.view(&[&folder]);
+        assert_eq!(seen.number("thumbnails_ok"), 1.0, "{fault}");
+        assert_eq!(seen.failures().len(), 1, "{fault}");
+    };
     // Not even root makes a folder in a file.
-    fs::write(desktop.path("cache"), "").unwrap();
-    let seen = desktop.view(&[&folder]);
-    assert_eq!(seen.number("thumbnails_ok"), 1.0);
+    fs::write(&cache, "").unwrap();
+    see("a file");
+    fs::remove_file(&cache).unwrap();
+    symlink("cache", &cache).unwrap();
+    see("a link to itself");
+    fs::remove_file(&cache).unwrap();
+    symlink("/proc/self", &cache).unwrap();
+    see("a file system without files");
+    fs::remove_file(&cache).unwrap();
+    fs::create_dir_all(cache.join("thumbnails")).unwrap();
+    for name in ["large", "fail"] {
+        mkfifoat(CWD, cache.join("thumbnails").join(name), Mode::RUSR | Mode::WUSR).unwrap();
+    }
+    see("pipes");
 }

@@ -4,6 +4,7 @@
 //! files thread   Original::of(path, file) ─ Cache::find ─▶ a file for a worker to decode, a known failure,
 //!                                                          or nothing: the worker makes a thumbnail as well
 //! saver thread   Saver ◀── what the worker encoded or could not decode ── main loop
+//!                  └ waits while the picture may still be being written
 //! ```
 //!
 //! Nothing here runs on the main loop. Another program's thumbnails are untrusted: their keys are read
@@ -25,6 +26,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use tine_viewer::layout::Size;
 
 pub use original::Original;
@@ -171,9 +173,9 @@ impl Cache {
     }
 
     /// Whether anything may be written about `original`: not of what lies in the cache itself, nor of
-    /// what nobody else sees under the same name, nor while it may still be being written.
+    /// what nobody else sees under the same name.
     fn may_keep(&self, original: &Original) -> bool {
-        original.is_settled() && !original.is_in(&self.root) && !place::is_private(original.path())
+        !original.is_in(&self.root) && !place::is_private(original.path())
     }
 
     /// Keeps what a worker encoded of a picture of this size.
@@ -225,17 +227,37 @@ impl Cache {
 
 /// The file and its keys, if it is a thumbnail of the original as that is now.
 ///
-/// Beside the pictures a URI is relative, and the name that was looked for says as much.
+/// Beside the pictures a URI is relative: its last part counts.
 fn valid(path: &Path, original: &Original, is_shared: bool) -> Option<(File, png::Keys)> {
-    let mut file = File::open(path).ok()?;
-    let about = file.metadata().ok()?;
-    if !about.is_file() || about.len() > LONGEST {
-        return None;
-    }
+    let mut file = open(path)?;
     let keys = png::Keys::read(&mut file).ok()?;
     file.rewind().ok()?;
-    let is_its = is_shared || keys.get("Thumb::URI").is_none_or(|uri| uri == original.uri());
+    let uri = keys.get(png::URI)?;
+    let is_its = match is_shared {
+        true => last_part(uri) == last_part(original.uri()),
+        false => uri == original.uri(),
+    };
     // Tumbler adds microseconds, which not every program sees.
-    let seconds = keys.get("Thumb::MTime")?.split('.').next()?;
+    let seconds = keys.get(png::MTIME)?.split('.').next()?;
     (is_its && seconds.parse() == Ok(original.mtime())).then_some((file, keys))
+}
+
+fn last_part(uri: &str) -> Option<&str> {
+    uri.rsplit('/').next()
+}
+
+/// Opens a regular file that is not too long. Anybody may have put something else into its place: a pipe would wait
+/// for who writes to it, to open a device may do something, and a link may lead anywhere.
+fn open(path: &Path) -> Option<File> {
+    let is_good = |about: &Stat| {
+        FileType::from_raw_mode(about.st_mode) == FileType::RegularFile
+            && u64::try_from(about.st_size).is_ok_and(|octets| octets <= LONGEST)
+    };
+    rustix::fs::lstat(path).ok().filter(is_good)?;
+    // It may have been replaced just now.
+    let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | careful, Mode::empty());
+    let file = file.ok()?;
+    rustix::fs::fstat(&file).ok().filter(is_good)?;
+    Some(file.into())
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gtk4::glib::{self, ChecksumType};
+use rustix::fs::Stat;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-use super::png::Keys;
+use super::png::{self, Keys};
 
 /// How long a file must have been left alone: it may still be being copied.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -31,13 +32,11 @@ impl Original {
     pub fn of(path: &Path, file: &impl AsFd) -> Option<Self> {
         let about = rustix::fs::fstat(file).ok()?;
         let real = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-        let changed =
-            Timespec { tv_sec: about.st_mtime, tv_nsec: about.st_mtime_nsec.cast_signed() };
         Some(Self {
             path: path.into(),
             uri: glib::filename_to_uri(path, None).ok()?.into(),
             real: std::fs::read_link(real).ok()?,
-            changed,
+            changed: changed(&about),
             size: about.st_size,
         })
     }
@@ -69,11 +68,17 @@ impl Original {
         self.uri.rsplit('/').next().map(hashed)
     }
 
-    /// Whether it has been left alone for a while. A time that is still to come says nothing.
-    pub(super) fn is_settled(&self) -> bool {
+    /// How long it has still to be left alone, if it has. A time that is still to come says nothing.
+    pub(super) fn settles_in(&self) -> Option<Duration> {
         let now = clock_gettime(ClockId::Realtime);
-        let age = now.checked_sub(self.changed).and_then(|age| Duration::try_from(age).ok());
-        age.is_none_or(|age| age >= SETTLED)
+        let age = Duration::try_from(now.checked_sub(self.changed)?).ok()?;
+        SETTLED.checked_sub(age).filter(|left| !left.is_zero())
+    }
+
+    /// Whether its name stands for the same file still, and nothing was written to that.
+    pub(super) fn is_unchanged(&self) -> bool {
+        rustix::fs::stat(&self.path)
+            .is_ok_and(|about| (changed(&about), about.st_size) == (self.changed, self.size))
     }
 
     pub(super) fn is_in(&self, folder: &Path) -> bool {
@@ -84,11 +89,16 @@ impl Original {
     /// What every file about it says.
     pub(super) fn keys(&self) -> Keys {
         Keys::default()
-            .with("Thumb::URI", &self.uri)
-            .with("Thumb::MTime", self.mtime().to_string())
+            .with(png::URI, &self.uri)
+            .with(png::MTIME, self.mtime().to_string())
             .with("Thumb::Size", self.size.to_string())
             .with("Software", concat!("tine-viewer ", env!("CARGO_PKG_VERSION")))
     }
+}
+
+/// The time of the last change.
+fn changed(about: &Stat) -> Timespec {
+    Timespec { tv_sec: about.st_mtime, tv_nsec: about.st_mtime_nsec.cast_signed() }
 }
 
 fn hashed(uri: &str) -> String {

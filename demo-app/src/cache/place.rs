@@ -1,5 +1,6 @@
 //! Where the desktop's cache lies, also for a program in a flatpak.
 
+use std::env;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -10,12 +11,9 @@ const FLATPAK: &str = "/.flatpak-info";
 
 /// The folder `thumbnails`.
 pub(super) fn thumbnails() -> PathBuf {
-    let cache = if is_flatpak() {
-        host_cache(std::env::var_os("HOST_XDG_CACHE_HOME").as_deref(), &glib::home_dir())
-    } else {
-        glib::user_cache_dir()
-    };
-    cache.join("thumbnails")
+    // In a flatpak the latter is the program's own; the user's is where flatpak says, since 1.15.
+    let told = if is_flatpak() { "HOST_XDG_CACHE_HOME" } else { "XDG_CACHE_HOME" };
+    cache(env::var_os(told).as_deref(), &glib::home_dir()).join("thumbnails")
 }
 
 /// Whether a file bears a name that only this sandbox knows: the document portal's.
@@ -27,9 +25,9 @@ fn is_flatpak() -> bool {
     Path::new(FLATPAK).exists()
 }
 
-/// In a flatpak `XDG_CACHE_HOME` is the program's own. The user's is where flatpak says, since 1.15, or
-/// where it is by default.
-fn host_cache(told: Option<&OsStr>, home: &Path) -> PathBuf {
+/// Where the variable says, or where it is by default. The base directory specification has a relative path ignored;
+/// GLib 2.74 takes it.
+fn cache(told: Option<&OsStr>, home: &Path) -> PathBuf {
     match told.map(Path::new) {
         Some(path) if path.is_absolute() => path.to_owned(),
         _ => home.join(".cache"),
@@ -41,10 +39,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hosts_cache_is_where_flatpak_says_or_the_default() {
+    fn the_cache_is_where_the_variable_says_or_the_default() {
         let home = Path::new("/home/jens");
-        assert_eq!(host_cache(None, home), home.join(".cache"));
-        assert_eq!(host_cache(Some(OsStr::new("/var/c")), home), Path::new("/var/c"));
-        assert_eq!(host_cache(Some(OsStr::new("relative")), home), home.join(".cache"));
+        assert_eq!(cache(None, home), home.join(".cache"));
+        assert_eq!(cache(Some(OsStr::new("/var/c")), home), Path::new("/var/c"));
+        assert_eq!(cache(Some(OsStr::new("relative")), home), home.join(".cache"));
     }
 }

@@ -7,6 +7,9 @@ use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 use tine_viewer::layout::Size;
 
+/// The keys of the picture's URI, and of the time of its last change.
+pub(super) const URI: &str = "Thumb::URI";
+pub(super) const MTIME: &str = "Thumb::MTime";
 /// The key of a failure's reason.
 pub(super) const REASON: &str = "Description";
 
@@ -37,8 +40,8 @@ impl Keys {
         self.get(REASON).filter(|text| !text.is_empty()).unwrap_or("it failed before").into()
     }
 
-    /// Reads a file's keys, from its start: those before its pixels, and those after if the time that a
-    /// thumbnail must have is not among them.
+    /// Reads a file's keys, from its start: those before its pixels, and those after if what a thumbnail must
+    /// have is not among them.
     pub(super) fn read(file: impl Read + Seek) -> io::Result<Self> {
         let mut file = BufReader::with_capacity(4096, file);
         let mut signature = [0; 8];
@@ -54,7 +57,7 @@ impl Keys {
             let length = u32::from_be_bytes([length[0], length[1], length[2], length[3]]);
             match name {
                 b"IEND" => break,
-                b"IDAT" if keys.get("Thumb::MTime").is_some() => break,
+                b"IDAT" if [URI, MTIME].iter().all(|key| keys.get(key).is_some()) => break,
                 b"tEXt" if length <= LONGEST_TEXT => {
                     let mut text = vec![0; length as usize];
                     file.read_exact(&mut text)?;

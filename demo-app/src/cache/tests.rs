@@ -150,16 +150,35 @@ fn a_failure_is_remembered_with_its_reason_until_the_picture_changes() {
 }
 
 #[test]
-fn what_may_still_be_written_is_not_kept() {
+fn what_may_still_be_written_is_kept_later_if_it_is_the_same() {
     let home = Home::new();
     let path = home.picture("e.jpg");
-    for (seconds, is_kept) in [(0, false), (2, false), (4, true)] {
+    for (seconds, is_settled) in [(0, false), (2, false), (4, true)] {
         age(&path, Duration::from_secs(seconds));
-        assert_eq!(home.errand(&path).unwrap().keep.is_some(), is_kept, "after {seconds} s");
+        assert_eq!(original(&path).settles_in().is_none(), is_settled, "after {seconds} s");
     }
     let file = File::open(&path).unwrap();
     file.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
-    assert!(home.errand(&path).unwrap().keep.is_some(), "a clock that is wrong");
+    assert_eq!(original(&path).settles_in(), None, "a clock that is wrong");
+
+    let (same, other) = (home.picture("same.jpg"), home.picture("other.jpg"));
+    let saver = Saver::start(home.cache.clone()).unwrap();
+    let originals = [&path, &same, &other].map(|path| {
+        age(path, Duration::from_millis(if *path == other { 2200 } else { 2300 }));
+        let original = original(path);
+        saver.keep_failure(original.clone(), "none");
+        original
+    });
+    // It is written to once more.
+    age(&path, Duration::from_millis(2700));
+    let kept = |original: &Original| home.cache.path(FAILURES, original).exists();
+    let begun = std::time::Instant::now();
+    while !kept(&originals[2]) {
+        assert!(begun.elapsed().as_secs() < 60, "it is not kept");
+        std::thread::yield_now();
+    }
+    assert_eq!(originals[2].settles_in(), None, "kept too soon");
+    assert_eq!(originals.each_ref().map(kept), [false, true, true]);
 }
 
 #[test]
@@ -218,6 +237,40 @@ fn what_is_no_thumbnail_is_passed_over() {
     fs::remove_file(&kept).unwrap();
     fs::create_dir(&kept).unwrap();
     assert!(!home.errand(&path).unwrap().is_cached);
+}
+
+#[test]
+fn a_thumbnail_without_a_uri_or_with_another_one_is_nobodys() {
+    let home = Home::new();
+    let path = home.picture("k.jpg");
+    let kept = home.keep(&path).unwrap();
+    let (size, time) = (Size::new(256, 128), original(&path).mtime().to_string());
+    let pixels = png::compressed_pixels(&encoded(256, 128), size).unwrap();
+    let keys = png::Keys::default().with("Thumb::MTime", time);
+    let own = original(&path).uri().to_owned();
+    for (uri, is_its) in [(None, false), (Some("file:///k.jpg"), false), (Some(&*own), true)] {
+        let keys = uri.into_iter().fold(keys.clone(), |keys, uri| keys.with("Thumb::URI", uri));
+        fs::write(&kept, png::file(size, &keys, &pixels)).unwrap();
+        assert_eq!(home.errand(&path).unwrap().is_cached, is_its, "{uri:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_is_neither_opened_nor_followed() {
+    use rustix::fs::{CWD, Mode, mkfifoat};
+    let home = Home::new();
+    let path = home.picture("l.jpg");
+    let kept = home.keep(&path).unwrap();
+    let whole = home.folder.path().join("whole.png");
+    fs::rename(&kept, &whole).unwrap();
+    symlink(&whole, &kept).unwrap();
+    assert!(!home.errand(&path).unwrap().is_cached, "a link");
+    fs::remove_file(&kept).unwrap();
+    mkfifoat(CWD, &kept, Mode::RUSR).unwrap();
+    assert!(!home.errand(&path).unwrap().is_cached, "a pipe");
+    // What is kept replaces it.
+    home.keep(&path).unwrap();
+    assert!(home.errand(&path).unwrap().is_cached);
 }
 
 #[test]
