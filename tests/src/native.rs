@@ -37,6 +37,22 @@ pub fn owned(number: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
+/// Loads `tine_test_library`, for as long as the program runs, and asks it.
+///
+/// # Panics
+/// When it cannot be loaded.
+pub fn ask_library(path: &std::path::Path, what: i32) -> i32 {
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).expect("a path");
+    // SAFETY: see the top.
+    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
+    // SAFETY: see the top; of a library that could not be loaded there is no symbol.
+    let ask = unsafe { libc::dlsym(library, c"tine_test_ask".as_ptr()) };
+    assert!(!library.is_null() && !ask.is_null(), "{path:?}");
+    // SAFETY: the library says that this is the function's type.
+    let ask: extern "C" fn(i32) -> i32 = unsafe { std::mem::transmute(ask) };
+    ask(what)
+}
+
 /// Closes a descriptor by its number.
 pub fn close(number: RawFd) {
     // SAFETY: see the top; the caller says that nobody uses it any more.

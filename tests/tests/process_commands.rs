@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         a_missing_program_is_named,
         a_missing_directory_is_named,
         a_file_that_is_no_program,
+        programs_are_found_by_path,
         what_a_program_cannot_have_is_named,
         many_at_once,
         killed_before_it_is_executed,
@@ -245,6 +248,49 @@ fn a_file_that_is_no_program(template: &Template) {
     let errno = error.io().and_then(std::io::Error::raw_os_error);
     assert_eq!(errno, Some(libc::EACCES), "{error}");
     told.exit();
+    // No shell is asked what it makes of it, as execvp(3) would.
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = executable(folder.path(), "text", "echo run by a shell\n");
+    for command in [template.command(&text), template.command("text").env("PATH", folder.path())] {
+        let told = Told::spawn(command.stdout(Stdio::Piped));
+        let error = told.refusal();
+        assert_eq!(error.io().and_then(std::io::Error::raw_os_error), Some(libc::ENOEXEC));
+        assert!(error.to_string().contains("text"), "{error}");
+        told.exit();
+    }
+}
+
+fn executable(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).expect("a file");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("ours");
+    path
+}
+
+/// F18: the program's own PATH says where it is looked for, folder by folder.
+fn programs_are_found_by_path(template: &Template) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(&path).expect("a folder");
+        path
+    };
+    let (first, second) = (at("first"), at("second"));
+    executable(&second, "found", "#!/bin/sh\necho $0 $1\n");
+    std::fs::write(first.join("found"), "cannot be executed").expect("a file");
+    let path = format!("/nowhere:{}:{}", first.display(), second.display());
+    let found = || template.command("found").env("PATH", &path).arg("so");
+    assert_eq!(output(found()), format!("{}/found so\n", second.display()));
+    let here = template.command("found").env("PATH", "").current_dir(&second);
+    assert_eq!(output(here), "found\n");
+    for (name, errno) in [("found", libc::EACCES), ("absent", libc::ENOENT)] {
+        let told = Told::spawn(
+            template.command(name).env("PATH", format!("/nowhere:{}", first.display())),
+        );
+        let error = told.refusal();
+        assert_eq!(error.io().and_then(std::io::Error::raw_os_error), Some(errno), "{error}");
+        told.exit();
+    }
 }
 
 /// F18: what cannot be had is named, with the kernel's error.

@@ -1,30 +1,43 @@
 //! Flow 2, its beginning: templates in an image of their own, executed.
 
+use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::Pid;
 
 use super::body::Body;
-use crate::serve::image::{OWN_IMAGE, command};
+use crate::serve::image::{self, Library};
 use crate::wire::{Message, socket};
 use crate::{Error, Result};
 
 /// What is executed.
 pub(super) enum Image {
-    /// The program's own image, whatever has become of its file.
-    Own,
+    /// The program's own image, whatever has become of its file; with the library that uses tine, if that is one.
+    Own(Option<Library>),
     /// Another program that links tine, opened once: the same image every time.
     Program { path: PathBuf, file: OwnedFd },
+    /// A program that is run by another one (a script): that one looks for it by its path.
+    Script(PathBuf),
 }
 
 impl Image {
+    pub fn own() -> Result<Image> {
+        Library::find().map(Image::Own)
+    }
+
     pub fn program(path: &Path) -> Result<Image> {
+        let opening = |error| Error::system(format_args!("open {}", path.display()), error);
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let file = rustix::fs::open(path, flags, Mode::empty())
-            .map_err(|error| Error::system(format_args!("open {}", path.display()), error))?;
+        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(opening)?;
+        if is_script(path, &file) {
+            let path = std::path::absolute(path)
+                .map_err(|error| Error::system(format_args!("find {}", path.display()), error))?;
+            return Ok(Image::Script(path));
+        }
         Ok(Image::Program { path: path.into(), file })
     }
 
@@ -34,27 +47,43 @@ impl Image {
             socket::link_pair().map_err(|error| Error::system("make a link", error))?;
         let (begin, _) = Message::Begin.encode(0, 0);
         socket::send(&near, &begin, &[]).map_err(|error| Error::system("begin a link", error))?;
-        let (path, name) = match self {
-            Image::Own => (OWN_IMAGE.to_owned(), Path::new("the program's own image")),
-            Image::Program { path, file } => {
-                (format!("/proc/self/fd/{}", file.as_raw_fd()), path.as_path())
-            }
-        };
-        let mut command = command(&path, &role(), far);
+        let mut command = self.command(far)?;
         // From its first moment, as what a terminal sends to the app's group is not meant for it.
         command.process_group(0);
-        if let Image::Program { path, .. } = self {
-            command.arg0(path);
-        }
-        let child = command
-            .spawn()
-            .map_err(|error| Error::system(format_args!("execute {}", name.display()), error))?;
+        let child = command.spawn().map_err(|error| match self {
+            Image::Own(_) => image::not_executed(error),
+            Image::Program { path, .. } | Image::Script(path) => {
+                Error::system(format_args!("execute {}", path.display()), error)
+            }
+        })?;
         // Its end of the link makes room for the template's pidfd, where descriptors have just run out.
         drop(command);
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         pid.map(|pid| Body::of_child(near, pid))
             .ok_or_else(|| Error::system("execute a template", rustix::io::Errno::SRCH))
     }
+
+    fn command(&self, link: OwnedFd) -> Result<Command> {
+        match self {
+            Image::Own(library) => image::own(&role(), link, library.as_ref()),
+            Image::Program { path, file } => {
+                let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+                image::other(&opened, path, &role(), link)
+            }
+            Image::Script(path) => image::other(path, path, &role(), link),
+        }
+    }
+}
+
+/// Tells whether a file is none that the kernel itself loads, as far as it can be read.
+fn is_script(path: &Path, file: &OwnedFd) -> bool {
+    let is_file = |stat: rustix::fs::Stat| FileType::from_raw_mode(stat.st_mode).is_file();
+    if !rustix::fs::fstat(file).is_ok_and(is_file) {
+        return false;
+    }
+    let mut start = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start != *b"\x7fELF"
 }
 
 /// The parent-death signal is bound to the thread that makes the child (prctl(2)): only the main thread

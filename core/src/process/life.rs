@@ -308,7 +308,7 @@ impl Drop for Core {
 impl Origin {
     fn rebirth(&self, spares: u32) -> Result<Body> {
         let body = match self {
-            Origin::Forked => Image::Own.execute()?,
+            Origin::Forked => Image::own()?.execute()?,
             Origin::Executed(image) => image.execute()?,
             Origin::Prepared { parent, given, fresh } => {
                 super::prepared::bear(parent, given.clone(), *fresh)?

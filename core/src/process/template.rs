@@ -114,22 +114,27 @@ impl Template {
     /// Executes the program's own image as a template: fresh memory, a fresh address-space layout.
     ///
     /// It works in any program at any time, and after the program's file was replaced, renamed or deleted.
-    /// `main` does not run in it: tine takes over before.
+    /// `main` does not run in it: tine takes over before. Where tine is part of a library that the program has loaded,
+    /// the image has that library too.
     ///
     /// # Errors
-    /// [`ErrorKind::System`](crate::ErrorKind::System): no /proc, or no process or descriptor to be had.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): no /proc, or no process or descriptor to be had.
+    /// - [`ErrorKind::Misuse`](crate::ErrorKind::Misuse): the image would run with more rights than its user
+    ///   has (set-user-id and the like), and so look at nothing that it is told.
     pub fn exec() -> Result<Template> {
-        Template::executed(Image::Own)
+        Template::executed(Image::own()?)
     }
 
     /// Executes another program as a template: one that links tine and no toolkit forks faster.
     ///
-    /// The file is opened once; a new template, should it be needed, is made from the same inode. Entries are
-    /// found by name, so both programs take them from one library.
+    /// The file is opened once; a new template, should it be needed, is made from the same inode. Of a script, which
+    /// may lead to such a program, the path is what counts. Entries are found by name, so both programs take them from
+    /// one library.
     ///
     /// # Errors
-    /// [`ErrorKind::System`](crate::ErrorKind::System): the program cannot be opened or executed. That it
-    /// does not link tine shows in the first request: it is no template then.
+    /// - [`ErrorKind::System`](crate::ErrorKind::System): the program cannot be opened or executed. That it
+    ///   does not link tine shows in the first request: it is no template then.
+    /// - [`ErrorKind::Misuse`](crate::ErrorKind::Misuse): as [`Template::exec`].
     pub fn program(path: impl AsRef<Path>) -> Result<Template> {
         Template::executed(Image::program(path.as_ref())?)
     }

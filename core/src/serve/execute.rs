@@ -18,6 +18,8 @@ use crate::{Error, Result, sys};
 pub(super) struct Execution {
     command: Command,
     program: String,
+    arg0: Option<OsString>,
+    clear_environment: bool,
     directory: Option<OsString>,
     process_group: Option<i32>,
     dies_with_app: bool,
@@ -57,6 +59,8 @@ impl Execution {
         Ok(Execution {
             command,
             program: String::from_utf8_lossy(order.program).into_owned(),
+            arg0: order.arg0.map(|name| os(name).to_owned()),
+            clear_environment: order.clear_environment,
             directory: order.directory.map(|directory| os(directory).to_owned()),
             process_group: order.process_group,
             dies_with_app: order.dies_with_app,
@@ -66,7 +70,7 @@ impl Execution {
     }
 
     /// Executes the program. Comes back with the reason only when that cannot be done.
-    pub fn execute(mut self, process: OwnedFd) -> String {
+    pub fn execute(self, process: OwnedFd) -> String {
         let numbers: Vec<_> = self.places.iter().map(|(_, number)| *number).collect();
         let process = match sys::descriptors::out_of_the_way(process, &numbers) {
             Ok(process) => process,
@@ -76,7 +80,9 @@ impl Execution {
             Err(failed) => failed,
             Ok(()) => {
                 fault::process_at(Stage::Entering);
-                (format!("execute {}", self.program), self.command.exec())
+                let arg0 = self.arg0.as_deref();
+                let error = sys::program::execute(self.command, arg0, self.clear_environment);
+                (format!("execute {}", self.program), error)
             }
         };
         // What the standard library refuses by itself is told in words: a NUL in an argument.

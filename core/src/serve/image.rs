@@ -3,9 +3,16 @@
 //! It takes more than a variable: a Unix-domain socket of the right kind as descriptor 0, made by a process
 //! of the same user, with a message of tine's own in it. A set-user-id program looks at none of it. What
 //! is not all of this is no business of tine's, and `main` runs.
+//!
+//! There may be more than one copy of tine: a library can have its own. The role says which of them it is for; a
+//! library that was loaded late is loaded into the fresh image before the program begins (ld.so(8), `LD_PRELOAD`).
 
+mod library;
+
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, RecvFlags, SocketType, sockopt};
@@ -15,14 +22,21 @@ use super::enter::{Birth, enter};
 use super::items::Items;
 use super::limit::Limit;
 use super::template::settle_and_serve;
-use crate::sys;
 use crate::wire::{HEADER, Header, Waiting};
+use crate::{Error, ErrorKind, Result, sys};
 
-/// The variable: `template`, `template-of PID`, `process-of PID GROUP LIMIT` or `remote`.
+pub(crate) use library::Library;
+
+/// The variable: `template`, `template-of PID` or `process-of PID GROUP LIMIT`, and for which copy of tine; or `remote`.
 pub(crate) const VARIABLE: &str = "TINE_TEMPLATE";
 
 /// The program's own image, through its inode: replaced, renamed and deleted files do not matter (proc(5)).
-pub(crate) const OWN_IMAGE: &str = "/proc/self/exe";
+const OWN_IMAGE: &str = "/proc/self/exe";
+
+/// For which copy: the program's.
+const PROGRAM: &str = "program";
+/// For which copy: of another program, the first that comes.
+const ANY: &str = "any";
 
 #[expect(unsafe_code, reason = "linkme names a linker section; the function itself is safe")]
 #[linkme::distributed_slice(sys::startup::BEFORE_MAIN)]
@@ -36,8 +50,9 @@ fn take_over() {
     if role == "remote" {
         remote();
     }
-    let Some(role) = role.to_str().and_then(Role::parse) else { return };
-    if !is_ours(role.kind()) {
+    let Some((role, copy)) = role.to_str().and_then(|role| role.rsplit_once(' ')) else { return };
+    let Some(role) = Role::parse(role) else { return };
+    if !is_ours(role.kind()) || !library::is_for(copy) {
         return;
     }
     sys::remove_variable(c"TINE_TEMPLATE");
@@ -125,12 +140,63 @@ fn speaks_our_language() -> bool {
         && Header::decode(&header).is_ok()
 }
 
-/// The command that executes `image` in a role, with `socket` as its descriptor 0.
-pub(crate) fn command(image: &str, role: &str, socket: OwnedFd) -> Command {
-    let mut command = Command::new(image);
+/// The command that executes this program's own image in a role, with `socket` as its descriptor 0.
+///
+/// # Errors
+/// Why it would not learn of its role, or another program would be executed.
+pub(crate) fn own(role: &str, socket: OwnedFd, library: Option<&Library>) -> Result<Command> {
+    check_rights(Path::new(OWN_IMAGE), "the program's own image")?;
+    let mut command = Command::new(OWN_IMAGE);
+    if let Some(started) = sys::loader::by_hand() {
+        let arguments = started.arguments().map_err(|(program, error)| {
+            let program = program.display();
+            Error::system(
+                format_args!("execute {program}, which its loader was told to run"),
+                error,
+            )
+        })?;
+        command.args(arguments);
+    }
     if let Some(name) = std::env::args_os().next() {
         command.arg0(name);
     }
-    command.env(VARIABLE, role).stdin(Stdio::from(socket));
-    command
+    let copy = match library {
+        Some(library) => library.preload(&mut command)?,
+        None => PROGRAM,
+    };
+    command.env(VARIABLE, format!("{role} {copy}")).stdin(Stdio::from(socket));
+    Ok(command)
+}
+
+/// The same of another program, which is found by `image` and known to its user as `name`.
+///
+/// # Errors
+/// Why it would not learn of its role.
+pub(crate) fn other(image: &Path, name: &Path, role: &str, socket: OwnedFd) -> Result<Command> {
+    check_rights(image, name.display())?;
+    let mut command = Command::new(image);
+    command.arg0(name).env(VARIABLE, format!("{role} {ANY}")).stdin(Stdio::from(socket));
+    Ok(command)
+}
+
+fn check_rights(image: &Path, name: impl fmt::Display) -> Result<()> {
+    if !sys::rights::would_grow(image) {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot execute {name} as a template: it would run with more rights than its user has (set-user-id, \
+         set-group-id or capabilities), and so ignore that it is to be one"
+    );
+    Err(Error::new(ErrorKind::Misuse, message))
+}
+
+/// What is wrong when the kernel refuses to execute the program's own image.
+pub(crate) fn not_executed(error: std::io::Error) -> Error {
+    let what = match rustix::fs::stat(OWN_IMAGE) {
+        Ok(_) => "execute the program's own image",
+        Err(_) => {
+            "execute the program's own image, which is found by /proc/self/exe: is /proc mounted"
+        }
+    };
+    Error::system(what, error)
 }

@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal};
 use super::child::Children;
 use super::enter;
 use super::group;
+use super::image::Library;
 use super::items::Items;
 use super::limit::Limit;
 use super::link::Link;
@@ -93,6 +94,8 @@ struct Template {
     spares: Spares,
     /// What processes get back of the limit that was raised for this one.
     limit: Limit,
+    /// What images of their own are executed with, once there was one.
+    library: Option<Option<Library>>,
     /// What every process inherits.
     items: Items,
     inbox: Inbox,
@@ -149,6 +152,7 @@ impl Template {
             pipe: None,
             spares: Spares::default(),
             limit: Limit::raise(),
+            library: None,
             items,
             inbox: Inbox::default(),
             packet: Packet::default(),

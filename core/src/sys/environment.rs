@@ -54,6 +54,12 @@ pub(crate) fn remove_variable(name: &CStr) {
     unsafe { libc::unsetenv(name.as_ptr()) };
 }
 
+/// Sets a variable of the environment.
+pub(crate) fn set_variable(name: &CStr, value: &CStr) {
+    // SAFETY: one thread, before `main`; both end with a NUL, and are copied.
+    unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) };
+}
+
 /// Names the current locale of all categories, as setlocale(3) takes it back.
 pub(crate) fn locale() -> CString {
     with_locale(CStr::to_owned)

@@ -11,12 +11,16 @@ pub(crate) mod epoll;
 mod executed;
 mod fork;
 pub(crate) mod handler;
+pub(crate) mod library;
+pub(crate) mod loader;
 pub(crate) mod map;
 pub(crate) mod message;
 pub(crate) mod pidfd;
 pub(crate) mod plugin;
+pub(crate) mod program;
 mod raw;
 pub(crate) mod relay;
+pub(crate) mod rights;
 mod sandbox;
 mod signals;
 pub(crate) mod stamp;
@@ -27,7 +31,8 @@ pub(crate) mod toolkit;
 
 pub(crate) use apart::Apart;
 pub(crate) use environment::{
-    is_environment, is_locale, locale, remove_variable, replace_environment, set_locale, tzset,
+    is_environment, is_locale, locale, remove_variable, replace_environment, set_locale,
+    set_variable, tzset,
 };
 pub(crate) use executed::has_executed;
 pub(crate) use fork::{

@@ -16,6 +16,7 @@ pub(crate) static BEFORE_MAIN: [fn()];
 static START: extern "C" fn() = {
     extern "C" fn start() {
         super::toolkit::count_registrations();
+        super::loader::note();
         for function in BEFORE_MAIN {
             function();
         }

@@ -9,10 +9,11 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::super::child::Child;
 use super::super::enter::{Birth, Caller, enter};
+use super::super::group;
+use super::super::image::{self, Library};
 use super::super::items::Items;
 use super::super::spare::Spare;
 use super::super::stderr::Stderr;
-use super::super::{group, image};
 use super::{Template, Token};
 use crate::fault::{self, Stage};
 use crate::sys::{self, Forked};
@@ -68,10 +69,10 @@ impl Template {
         let writer = stderr.take_writer().map_or_else(Stdio::null, Stdio::from);
         let (parent, limit) = (self.pid.as_raw_nonzero(), self.limit.number());
         let role = format!("process-of {parent} {} {limit}", group::apps());
-        let child = image::command(image::OWN_IMAGE, &role, socket)
+        let child = image::own(&role, socket, self.library()?)?
             .stderr(writer)
             .spawn()
-            .map_err(|error| Error::system("execute the program's image", error))?;
+            .map_err(image::not_executed)?;
         let pid = child.id() as i32;
         // No process can have this id before it is reaped.
         let pidfd = Pid::from_raw(pid)
@@ -80,6 +81,14 @@ impl Template {
         let (born, executes, spare) = (Instant::now(), false, false);
         self.born(pid, Child { link, id, stderr, born, executes, spare });
         Ok(())
+    }
+
+    /// The library that this copy of tine lies in, if it is one.
+    fn library(&mut self) -> Result<Option<&Library>> {
+        if self.library.is_none() {
+            self.library = Some(Library::find()?);
+        }
+        Ok(self.library.as_ref().and_then(Option::as_ref))
     }
 
     /// Forks a process ahead, which waits for its request.
