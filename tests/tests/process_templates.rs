@@ -91,6 +91,9 @@ fn note(sent: &mut Items, args: Vec<Vec<u8>>) -> Result<(), String> {
         b"fail" => Err("no colour profile".into()),
         b"panic" => panic!("over a profile"),
         b"exit" => std::process::exit(5),
+        b"hang" => loop {
+            std::thread::park();
+        },
         b"take" => sent.take_arg().map(drop).map_err(|error| error.to_string()),
         _ => {
             NOTED.with_borrow_mut(|noted| noted.extend(text));
@@ -177,6 +180,55 @@ fn a_prepared_template_is_prepared_anew() {
     eventually("its death", || (!processes::is_alive(pid)).then_some(()));
     check();
     assert!(template.report().deaths >= 1 || prepared.report().deaths >= 1);
+}
+
+/// F5, B4: a preparation that never returns is given up with its template, and nobody waits for it or keeps it.
+#[test]
+fn a_preparation_that_never_returns() {
+    let template = Template::exec().expect("a template");
+    let hung = template.fork().call(NOTE, ["hang"]).into_template().expect("to be made");
+    hung.set_deadline(Duration::from_millis(100));
+    let told: Vec<_> = (0..3).map(|_| Told::run(hung.fork(), RETURN)).collect();
+    for told in told {
+        assert_eq!(told.refusal().kind(), ErrorKind::NoTemplate);
+    }
+    let pid = eventually("the template's id", || template.pid());
+    drop(hung);
+    eventually("no process of it", || processes::children(pid).is_empty().then_some(()));
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+}
+
+/// F5, B4: and also if it was given up before it existed.
+#[test]
+fn a_preparation_that_was_given_up_before_it_began() {
+    let template = Template::exec().expect("a template");
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+    let pid = signal(&template, Signal::STOP);
+    eventually("it is stopped", || {
+        processes::status(pid, "State").filter(|state| state.starts_with('T'))
+    });
+    let hung = template.fork().call(NOTE, ["hang"]).into_template().expect("to be made");
+    hung.set_deadline(Duration::from_millis(20));
+    let told = Told::run(hung.fork(), RETURN);
+    eventually("it is given up", || hung.fork().into_fd().err());
+    assert_eq!(told.words(), [""; 0]);
+    signal(&template, Signal::CONT);
+    assert_eq!(told.refusal().kind(), ErrorKind::NoTemplate);
+    eventually("no process of it", || processes::children(pid).is_empty().then_some(()));
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+    assert_eq!(template.report().deaths, 0);
+}
+
+/// F3, B6: what ends before it can be told how many spares are wanted is no template, as without them.
+#[test]
+fn spares_of_a_foreign_program() {
+    for _ in 0..10 {
+        let template = Template::program("/bin/true").expect("it can be executed");
+        template.spares(2).expect("not seen yet");
+        let error = Told::run(template.fork(), RETURN).refusal();
+        assert_eq!(error.kind(), ErrorKind::NoTemplate, "{error}");
+        assert!(error.to_string().contains("died 5 times"), "{error}");
+    }
 }
 
 /// F13: through a descriptor and back.

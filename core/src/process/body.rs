@@ -1,10 +1,12 @@
 //! Flow 2: what a living template's process is known by.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::link::is;
 use crate::wire::{Inbox, Message};
@@ -15,6 +17,26 @@ pub(super) struct Body {
     pub root: OwnedFd,
     pub pid: Option<u32>,
     pub pidfd: Option<OwnedFd>,
+    /// Of a process of another template.
+    birth: Option<Arc<Birth>>,
+}
+
+/// What the thread that has asked another template for a process and whoever gives that process up tell each other: it
+/// may be given up before it exists, and while it prepares itself it does not say over its link who it is.
+#[derive(Default)]
+pub(super) struct Birth {
+    /// 0 before it exists.
+    pid: AtomicU32,
+    given_up: AtomicBool,
+}
+
+impl Birth {
+    /// The process exists; tells whether it has been given up by now.
+    pub fn is_born(&self, pid: u32) -> bool {
+        // One of the two sees what the other has said before: both are sequentially consistent.
+        self.pid.store(pid, Ordering::SeqCst);
+        self.given_up.load(Ordering::SeqCst)
+    }
 }
 
 impl Body {
@@ -27,6 +49,7 @@ impl Body {
             root,
             pid: Some(pid.as_raw_nonzero().get() as u32),
             pidfd: rustix::process::pidfd_open(pid, flags).ok(),
+            birth: None,
         }
     }
 
@@ -69,6 +92,28 @@ impl Body {
 
     /// A body that another process is the parent of.
     pub fn foreign(root: OwnedFd) -> Body {
-        Body { root, pid: None, pidfd: None }
+        Body { root, pid: None, pidfd: None, birth: None }
+    }
+
+    /// One that another template was asked for.
+    pub fn to_be(root: OwnedFd, birth: Arc<Birth>) -> Body {
+        Body { birth: Some(birth), ..Body::foreign(root) }
+    }
+
+    /// Kills it; one that does not exist yet is killed when it does.
+    pub fn give_up(&mut self) {
+        if let Some(birth) = &self.birth {
+            birth.given_up.store(true, Ordering::SeqCst);
+        }
+        // What it has said of itself, and perhaps its pidfd, may lie in the link still.
+        let _ = self.listen();
+        let born = self.birth.as_ref().map_or(0, |birth| birth.pid.load(Ordering::SeqCst));
+        if self.pidfd.is_none() && born > 0 {
+            self.meet(born);
+        }
+        if let Some(pidfd) = &self.pidfd {
+            // It may be gone already.
+            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 
 use super::body::Body;
 use super::image::Image;
@@ -260,12 +260,7 @@ impl Core {
         if life.generation == generation
             && let State::Alive(body) = &mut life.state
         {
-            // What it has said of itself, and perhaps its pidfd, may lie in the link still.
-            let _ = body.listen();
-            if let Some(pidfd) = &body.pidfd {
-                // It may be gone already.
-                let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
-            }
+            body.give_up();
         }
         !matches!(self.origin, Origin::Foreign)
     }
@@ -320,8 +315,11 @@ impl Origin {
             }
         };
         if spares > 0 {
-            send(&body.root, &Message::Spares { count: spares }, None)
-                .map_err(|error| Error::system("reach the template", error))?;
+            match send(&body.root, &Message::Spares { count: spares }, None) {
+                // One that has ended already is seen, and counted, by who wants something of it.
+                Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => (),
+                Err(error) => return Err(Error::system("reach the template", error)),
+            }
         }
         Ok(body)
     }

@@ -1,9 +1,14 @@
 //! Flow 2: templates that are prepared processes of another template.
 
+use std::cell::OnceCell;
+use std::os::unix::net::UnixStream;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
+use rustix::process::Signal;
+
 use super::Template;
-use super::body::Body;
+use super::body::{Birth, Body};
 use super::job::Job;
 use super::life::{Core, Origin};
 use super::link::Link;
@@ -22,7 +27,20 @@ pub(super) fn template(parent: Template, given: Vec<Given>, fresh: bool) -> Resu
 pub(super) fn bear(parent: &Template, given: Vec<Given>, fresh: bool) -> Result<Body> {
     let (near, far) = socket::link_pair().map_err(|error| Error::system("make a link", error))?;
     let recipe = Recipe { given, then: Then::Serve(Arc::new(far)), fresh };
-    let job = Job::new(parent.clone(), recipe, Box::new(|_| ()));
+    let birth = Arc::new(Birth::default());
+    let (born, known) = (Arc::clone(&birth), Rc::new(OnceCell::<Weak<Job>>::new()));
+    let job = Rc::clone(&known);
+    let started = move |told: Result<UnixStream>| {
+        let job = job.get().and_then(Weak::upgrade);
+        if let (Ok(_), Some(job)) = (told, job)
+            && born.is_born(job.pid().unwrap_or(0))
+        {
+            // It may have ended by itself.
+            let _ = job.kill(Signal::KILL.as_raw());
+        }
+    };
+    let job = Job::new(parent.clone(), recipe, Box::new(started));
+    let _ = known.set(Rc::downgrade(&job));
     Link::of(parent)?.ask(&job)?;
-    Ok(Body::foreign(near))
+    Ok(Body::to_be(near, birth))
 }

@@ -161,7 +161,7 @@ impl Template {
         let started = Message::Started { pid: std::process::id(), spare: false };
         match socket::send(&root, &started.encode(0, 0).0, &[]) {
             // An app that has dropped its handle already is seen when the link is read.
-            Ok(_) | Err(Errno::PIPE) => (),
+            Ok(_) | Err(Errno::PIPE | Errno::CONNRESET) => (),
             Err(error) => return Err(error.into()),
         }
         template.connect(root, None)?;
