@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output};
 
 use tine::{Process, Template, Worker};
-use tine_tests::told::Told;
+use tine_tests::told::{Told, eventually};
 use tine_tests::{cases, runner};
 
 fn main() -> ExitCode {
@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         what_is_no_program,
         through_the_loader,
         through_the_loader_and_replaced,
+        without_devices,
+        without_proc,
         a_library_in_a_program_without_tine,
         a_library_in_a_program_with_tine,
         a_library_with_a_path_that_lists_take_apart,
@@ -55,7 +57,6 @@ fn told(process: tine::Result<Process>) -> String {
 
 /// What the started program does.
 fn as_told(deed: &str) -> ExitCode {
-    let own = std::env::current_exe().expect("this program");
     let words: Vec<&str> = deed.splitn(2, ' ').collect();
     match words[..] {
         // Templates of every kind that its own image makes.
@@ -67,11 +68,20 @@ fn as_told(deed: &str) -> ExitCode {
             println!("exec, fresh: {}", told(Template::exec().map(|template| template.fresh())));
         }
         ["becomes-set-user-id"] => {
+            let own = this();
             let exec = || told(Template::exec().map(|template| template.fork()));
             println!("{}", exec());
             chown(&own, Some(65534), None).expect("ours");
             mark(&own, 0o4755);
             println!("{}", exec());
+        }
+        ["everything", path] => {
+            match Template::early() {
+                Ok(early) => everything(&early),
+                Err(error) => println!("early: {error}"),
+            }
+            println!("exec: {}", told(Template::exec().map(|template| template.fork())));
+            println!("program: {}", told(Template::program(path).map(|template| template.fork())));
         }
         ["program", path] => {
             println!("{}", told(Template::program(path).map(|template| template.fork())));
@@ -88,9 +98,40 @@ fn as_told(deed: &str) -> ExitCode {
             println!("{}", told(Template::exec().map(|template| template.fork())));
             println!("{}", told(Template::exec().map(|template| template.fresh())));
         }
+        [""] => (),
         _ => panic!("no such deed: {deed}"),
     }
     ExitCode::SUCCESS
+}
+
+/// What a template can be asked for.
+fn everything(early: &Template) {
+    println!("early: {}", told(Ok(early.fork())));
+    println!("again: {}", told(Ok(early.fork())));
+    println!("fresh: {}", told(Ok(early.fresh())));
+    let prepared = early.fork().send_arg("before").into_template();
+    println!("prepared: {}", told(prepared.map(|template| template.fork())));
+    let threads = std::thread::spawn(|| told(tine::template().map(|template| template.fork())));
+    println!("in a thread: {}", threads.join().expect("a thread"));
+    early.spares(1).expect("a template");
+    for (what, command) in [
+        ("command", early.command("/bin/echo").arg("echo")),
+        ("no input", early.command("/bin/cat").stdin(tine::Stdio::Null)),
+        ("no output", early.command("/bin/echo").stdout(tine::Stdio::Null)),
+    ] {
+        let said = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
+        let say = std::rc::Rc::clone(&said);
+        let running = command.spawn(move |started| {
+            if let Err(error) = started {
+                *say.borrow_mut() = error.to_string();
+            }
+        });
+        let ended = std::rc::Rc::new(std::cell::Cell::new(false));
+        let end = std::rc::Rc::clone(&ended);
+        let _running = running.on_exit(move |_| end.set(true));
+        eventually("its end", || ended.get().then_some(()));
+        println!("{what}: {}", said.borrow());
+    }
 }
 
 fn this() -> PathBuf {
@@ -269,6 +310,50 @@ fn through_the_loader_and_replaced(_: &Template) {
     let lines = output_of(&mut command);
     assert!(lines[0].starts_with("no template: "), "{lines:?}");
     assert!(lines[0].contains(&copy.display().to_string()), "{lines:?}");
+}
+
+/// What this program says when folders are empty to it; None, where a test cannot make them so.
+fn with_empty(folders: &[&str]) -> Option<Vec<String>> {
+    const CANNOT: i32 = 77;
+    let mount = |folder: &&str| format!("mount -t tmpfs none {folder} || exit {CANNOT}; ");
+    let mounts: String = folders.iter().map(mount).collect();
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", &format!("{mounts} exec \"$0\"")]).arg(this());
+    let probe = command.env("TINE_TEST_DEED", "").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    let probed = probe.output().expect("unshare").status.code();
+    if probed == Some(CANNOT) || probed == Some(1) {
+        println!("not tried: nothing can be mounted here");
+        return None;
+    }
+    Some(output_of(command.env("TINE_TEST_DEED", format!("everything {}", this().display()))))
+}
+
+/// F21: a container may have no devices.
+fn without_devices(_: &Template) {
+    let Some(lines) = with_empty(&["/dev"]) else { return };
+    let all = ["early", "again", "fresh", "in a thread", "exec", "program"];
+    for line in all.map(|what| format!("{what}: {HERE}")) {
+        assert!(lines.contains(&line), "{line}: {lines:?}");
+    }
+    assert!(lines.contains(&"prepared: here with 2 items".into()), "{lines:?}");
+    assert!(
+        lines.contains(&"command: ".into()) && lines.contains(&"no input: ".into()),
+        "{lines:?}"
+    );
+    let refused = lines.iter().find(|line| line.starts_with("no output: ")).expect("a line");
+    assert!(refused.contains("/dev/null"), "{refused}");
+}
+
+/// F21, E15: what needs /proc says so; the rest works.
+fn without_proc(_: &Template) {
+    for folders in [&["/proc"][..], &["/proc", "/dev"]] {
+        let Some(lines) = with_empty(folders) else { return };
+        for (what, says) in [("early", "/proc/"), ("exec", "/proc"), ("program", HERE)] {
+            let line = lines.iter().find(|line| line.starts_with(&format!("{what}: ")));
+            assert!(line.is_some_and(|line| line.contains(says)), "{what}: {lines:?}");
+        }
+        assert_eq!(lines.len(), 3, "{lines:?}");
+    }
 }
 
 /// A library that uses tine; cargo makes it beside the test programs.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::body::Body;
@@ -60,18 +61,35 @@ impl Image {
         drop(command);
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         pid.map(|pid| Body::of_child(near, pid))
-            .ok_or_else(|| Error::system("execute a template", rustix::io::Errno::SRCH))
+            .ok_or_else(|| Error::system("execute a template", Errno::SRCH))
     }
 
     fn command(&self, link: OwnedFd) -> Result<Command> {
         match self {
             Image::Own(library) => image::own(&role(), link, library.as_ref()),
-            Image::Program { path, file } => {
-                let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-                image::other(&opened, path, &role(), link)
-            }
+            Image::Program { path, file } => image::other(&reach(path, file)?, path, &role(), link),
             Image::Script(path) => image::other(path, path, &role(), link),
         }
+    }
+}
+
+/// The path by which an open file is executed: that of the descriptor, or its own where there is no /proc.
+fn reach(path: &Path, file: &OwnedFd) -> Result<PathBuf> {
+    let opened = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    if rustix::fs::stat(&opened).is_ok() {
+        return Ok(opened);
+    }
+    let failed = |error| {
+        let path = path.display();
+        Error::system(
+            format_args!("execute {path}, which is not what it was when it was opened"),
+            error,
+        )
+    };
+    let (own, there) = (rustix::fs::fstat(file)?, rustix::fs::stat(path).map_err(failed)?);
+    match (own.st_dev, own.st_ino) == (there.st_dev, there.st_ino) {
+        true => Ok(path.into()),
+        false => Err(failed(Errno::STALE)),
     }
 }
 

@@ -25,8 +25,9 @@ pub(super) fn check() -> Result<()> {
 /// Threads other than this one, by name: a lock that one of them holds stays locked in the copy.
 fn threads() -> Result<Vec<String>> {
     let me = rustix::thread::gettid().as_raw_nonzero().get().to_string();
-    let tasks = fs::read_dir("/proc/self/task")
-        .map_err(|error| Error::system("count the threads of this program", error))?;
+    let tasks = fs::read_dir("/proc/self/task").map_err(|error| {
+        Error::system("count the threads of this program in /proc/self/task", error)
+    })?;
     let mut threads = Vec::new();
     for task in tasks {
         let task =
@@ -75,7 +76,8 @@ fn toolkit() -> Option<String> {
 /// Only those that are close-on-exec were made by this program; others may come from its parent.
 fn descriptors() -> Result<Vec<String>> {
     let own = queue::own_descriptors();
-    let listing = |error| Error::system("list the descriptors of this program", error);
+    let listing =
+        |error| Error::system("list the descriptors of this program in /proc/self/fd", error);
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc/self/fd").map_err(listing)? {
         let entry = entry.map_err(listing)?;

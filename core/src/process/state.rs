@@ -22,14 +22,17 @@ pub(super) struct AppState {
 
 /// Looks at the state; keeps open what it looks at each time.
 pub(super) struct Observer {
-    /// /proc/self/status: the one place that tells a umask without changing it (Linux 4.7).
-    status: File,
+    /// /proc/self/status: the one place that tells a umask without changing it (Linux 4.7). None where there is no /proc.
+    status: Option<File>,
 }
 
 impl Observer {
     pub fn new() -> Result<Self> {
-        let status = File::open("/proc/self/status")
-            .map_err(|error| Error::system("open /proc/self/status", error))?;
+        let status = match File::open("/proc/self/status") {
+            Ok(status) => Some(status),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::system("open /proc/self/status", error)),
+        };
         sys::look_up_threads();
         Ok(Observer { status })
     }
@@ -57,13 +60,11 @@ impl Observer {
         }
         // It stands in the second line, after a name of at most 64 octets.
         let mut start = [0; 128];
-        let got = self
-            .status
-            .read_at(&mut start, 0)
-            .map_err(|error| Error::system("read /proc/self/status", error))?;
+        let read = self.status.as_ref().map_or(Ok(0), |status| status.read_at(&mut start, 0));
+        let got = read.map_err(|error| Error::system("read /proc/self/status", error))?;
         let mut lines = start[..got].split(|octet| *octet == b'\n');
         let umask = lines.find_map(|line| str::from_utf8(line.strip_prefix(b"Umask:")?).ok());
-        // A /proc without it (gVisor) leaves what most systems have.
+        // No /proc, and one without it (gVisor), leaves what most systems have.
         Ok(umask.and_then(|umask| u32::from_str_radix(umask.trim(), 8).ok()).unwrap_or(0o022))
     }
 }

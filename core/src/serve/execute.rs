@@ -48,17 +48,21 @@ impl Execution {
                 None => command.env_remove(os(name)),
             };
         }
-        let mut standard = |given| match given {
+        let program = String::from_utf8_lossy(order.program).into_owned();
+        let mut standard = |given, null: fn() -> io::Result<OwnedFd>| match given {
             Standard::Inherit => Ok(Stdio::inherit()),
-            Standard::Null => Ok(Stdio::null()),
+            // Opened here, and not when the program is executed, which would seem to be what is not there.
+            Standard::Null => null().map(Stdio::from).map_err(|error| {
+                Error::system(format_args!("open /dev/null for {program}"), error)
+            }),
             Standard::Fd => fds.next().map(Stdio::from).ok_or_else(missing),
         };
-        command.stdin(standard(order.standard[0])?);
-        command.stdout(standard(order.standard[1])?);
-        command.stderr(standard(order.standard[2])?);
+        command.stdin(standard(order.standard[0], sys::descriptors::null)?);
+        command.stdout(standard(order.standard[1], writable_null)?);
+        command.stderr(standard(order.standard[2], writable_null)?);
         Ok(Execution {
             command,
-            program: String::from_utf8_lossy(order.program).into_owned(),
+            program,
             arg0: order.arg0.map(|name| os(name).to_owned()),
             clear_environment: order.clear_environment,
             directory: order.directory.map(|directory| os(directory).to_owned()),
@@ -128,6 +132,11 @@ impl Execution {
         }
         Ok(())
     }
+}
+
+/// Nothing else takes any amount and keeps nothing.
+fn writable_null() -> io::Result<OwnedFd> {
+    std::fs::File::options().write(true).open("/dev/null").map(OwnedFd::from)
 }
 
 fn os(octets: &[u8]) -> &OsStr {

@@ -127,8 +127,22 @@ pub(crate) fn make_standard_of(other: RawFd, place: RawFd) -> std::io::Result<()
 /// # Errors
 /// The kernel's.
 pub(crate) fn make_null(place: RawFd) -> std::io::Result<()> {
-    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
-    make_standard(null, place)
+    make_standard(null()?, place)
+}
+
+/// Opens what has nothing to read: /dev/null, or where there is none (a container without devices), an empty file that
+/// has no name.
+///
+/// # Errors
+/// The kernel's, when descriptors run out.
+pub(crate) fn null() -> std::io::Result<OwnedFd> {
+    match std::fs::File::options().read(true).write(true).open("/dev/null") {
+        Ok(null) => Ok(null.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(rustix::fs::memfd_create("null", rustix::fs::MemfdFlags::CLOEXEC)?)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Gives the name of the socket that `fd` is connected to, if it is one of the Unix domain.
