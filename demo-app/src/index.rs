@@ -16,6 +16,7 @@ use crate::arrange::{Arrangement, Known, fold};
 use crate::catalog::{Catalog, Kind};
 use crate::id_set::IdSet;
 use crate::listing::kind;
+use crate::monitor;
 
 type Task = Box<dyn FnOnce(&mut Known) + Send>;
 
@@ -79,16 +80,20 @@ impl Index {
         });
     }
 
-    /// Tells what has become of these names in a folder.
+    /// Tells what has become of these names in a folder, or of all that are or were in it.
     pub fn look_at(
         &self,
         catalog: &Catalog,
         folder: &Path,
-        names: HashSet<OsString>,
+        what: monitor::News,
         tell: impl FnOnce(News) + Send + 'static,
     ) {
         let (catalog, folder) = (catalog.clone(), folder.to_owned());
         self.run(move |known| {
+            let names = match what {
+                monitor::News::Names(names) => names,
+                monitor::News::All => all(&catalog, &folder),
+            };
             let news = look_at(&catalog, &folder, names);
             for id in &news.there {
                 known.forget(&catalog, *id);
@@ -135,6 +140,15 @@ fn look_at(catalog: &Catalog, folder: &Path, mut names: HashSet<OsString>) -> Ne
         }
     }
     news
+}
+
+/// All names that are in a folder, or were.
+fn all(catalog: &Catalog, folder: &Path) -> HashSet<OsString> {
+    let known = catalog.chunks().filter(|chunk| chunk.folder() == folder);
+    let known = known.flat_map(|chunk| chunk.ids().map(|id| chunk.name(id).to_owned()));
+    // One that cannot be read, or is gone, has none.
+    let there = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    known.chain(there.map(|entry| entry.file_name())).collect()
 }
 
 /// What a name stands for now; `None` if it is gone, or not shown.

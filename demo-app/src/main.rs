@@ -51,9 +51,11 @@ mod window;
 mod workers_window;
 mod zoom;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use gtk4::glib;
 use options::{Command, Options};
 
 fn main() -> ExitCode {
@@ -81,11 +83,20 @@ fn check_paths(options: &mut Options) -> Result<(), String> {
         options.paths.push(".".into());
     }
     for path in &mut options.paths {
+        if let Some(file) = file_of_uri(path) {
+            *path = file;
+        }
         let told = |error| format!("{}: {error}", path.display());
         std::fs::metadata(&*path).map_err(told)?;
         *path = std::path::absolute(&*path).map_err(told)?;
     }
     Ok(())
+}
+
+/// What a `file:` URI stands for, unless there is a file with that very name.
+fn file_of_uri(argument: &Path) -> Option<PathBuf> {
+    let uri = argument.to_str().filter(|uri| uri.starts_with("file:") && !argument.exists())?;
+    glib::filename_from_uri(uri).ok().map(|(path, _host)| path)
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -1,5 +1,11 @@
-//! Tells what happens in a folder while it is shown. However much happens at once, it is told in
-//! portions: the next one when the last one has been looked at.
+//! Tells what happens in a folder while it is shown, and that the folder itself has gone or come back. However much
+//! happens at once, it is told in portions: the next one when the last one has been looked at.
+//!
+//! ```text
+//! the folder  ── names in it ───────────────────▶ pending ──▶ tell
+//!    ▲ watched anew: another may have its name       ▲
+//! the folder above ── its own name ── all of it ─────┘
+//! ```
 
 use gtk4::gio;
 use gtk4::prelude::*;
@@ -11,43 +17,62 @@ use std::rc::Rc;
 
 /// Watches a folder until it is dropped.
 pub struct Monitor {
-    monitor: gio::FileMonitor,
     pending: Rc<Pending>,
+    /// Tells of the folder's own name.
+    _itself: Option<Watch>,
+}
+
+/// What may have changed.
+#[derive(Debug)]
+pub enum News {
+    /// These names.
+    Names(HashSet<OsString>),
+    /// The folder itself: everything.
+    All,
 }
 
 struct Pending {
     folder: PathBuf,
+    /// Tells of what is in the folder; `None` if it cannot be watched.
+    inside: RefCell<Option<Watch>>,
     /// To which something has happened since they were last told of.
     names: RefCell<HashSet<OsString>>,
+    /// The folder has come or gone since then.
+    all: Cell<bool>,
     /// The last portion has not been looked at.
     busy: Cell<bool>,
     tell: Tell,
 }
 
-type Tell = Box<dyn Fn(&Path, HashSet<OsString>)>;
+type Tell = Box<dyn Fn(&Path, News)>;
 
 impl Monitor {
-    /// Has `tell` called with the folder and names in it to which something has happened: made, changed,
-    /// or gone. It is called again after [`looked_at`](Self::looked_at).
+    /// Has `tell` called with the folder and what has happened in it: files were made, changed, or are gone. It is
+    /// called again after [`looked_at`](Self::looked_at).
     ///
-    /// `None` if the folder cannot be watched.
-    pub fn new(folder: &Path, tell: impl Fn(&Path, HashSet<OsString>) + 'static) -> Option<Self> {
-        let flags = gio::FileMonitorFlags::WATCH_MOVES;
-        let file = gio::File::for_path(folder);
-        let monitor = file.monitor_directory(flags, gio::Cancellable::NONE).ok()?;
+    /// A folder that cannot be watched is as it was when it was listed.
+    pub fn new(folder: &Path, tell: impl Fn(&Path, News) + 'static) -> Self {
         let pending = Rc::new(Pending {
             folder: folder.into(),
+            inside: RefCell::default(),
             names: RefCell::default(),
+            all: Cell::default(),
             busy: Cell::default(),
             tell: Box::new(tell),
         });
-        let noting = Rc::clone(&pending);
-        monitor.connect_changed(move |_, file, other, event| {
-            if is_news(event) {
-                noting.note([Some(file), other]);
+        pending.watch();
+        let noting = Rc::downgrade(&pending);
+        let itself = Watch::new(WatchOf::Itself, folder, move |paths, event| {
+            if let Some(noting) = noting.upgrade()
+                && is_other_file(event)
+                && paths.contains(&noting.folder)
+            {
+                noting.watch();
+                noting.all.set(true);
+                noting.flush();
             }
         });
-        Some(Self { monitor, pending })
+        Self { pending, _itself: itself }
     }
 
     /// What was told of this folder has been looked at.
@@ -59,41 +84,89 @@ impl Monitor {
     }
 }
 
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        self.monitor.cancel();
-    }
-}
-
 impl Pending {
-    fn note(&self, files: [Option<&gio::File>; 2]) {
-        for path in files.into_iter().flatten().filter_map(FileExt::path) {
-            if path.parent() == Some(&*self.folder) {
-                self.names.borrow_mut().extend(path.file_name().map(OsString::from));
-            }
+    /// Watches what is in the folder, which may be another one than before.
+    fn watch(self: &Rc<Self>) {
+        // First the old one goes: GIO would go on with it, as it has the same name.
+        self.inside.take();
+        let noting = Rc::downgrade(self);
+        let inside = Watch::new(WatchOf::Inside, &self.folder, move |paths, _| {
+            noting.upgrade().inspect(|noting| noting.note(&paths));
+        });
+        self.inside.replace(inside);
+    }
+
+    fn note(&self, paths: &[PathBuf]) {
+        for path in paths.iter().filter(|path| path.parent() == Some(&*self.folder)) {
+            self.names.borrow_mut().extend(path.file_name().map(OsString::from));
         }
         self.flush();
     }
 
     fn flush(&self) {
-        if !self.busy.get() && !self.names.borrow().is_empty() {
+        if self.busy.get() {
+            return;
+        }
+        let names = self.names.take();
+        if self.all.take() {
             self.busy.set(true);
-            let names = self.names.take();
-            (self.tell)(&self.folder, names);
+            (self.tell)(&self.folder, News::All);
+        } else if !names.is_empty() {
+            self.busy.set(true);
+            (self.tell)(&self.folder, News::Names(names));
         }
     }
 }
 
-/// While a file is being written it is left alone: the end of it is told, too.
+#[derive(Clone, Copy)]
+enum WatchOf {
+    Inside,
+    Itself,
+}
+
+/// GIO's monitor, until this is dropped.
+struct Watch(gio::FileMonitor);
+
+impl Watch {
+    fn new(
+        of: WatchOf,
+        folder: &Path,
+        tell: impl Fn(Vec<PathBuf>, gio::FileMonitorEvent) + 'static,
+    ) -> Option<Self> {
+        let (file, flags) = (gio::File::for_path(folder), gio::FileMonitorFlags::WATCH_MOVES);
+        let monitor = match of {
+            WatchOf::Inside => file.monitor_directory(flags, gio::Cancellable::NONE),
+            WatchOf::Itself => file.monitor_file(flags, gio::Cancellable::NONE),
+        };
+        let monitor = monitor.ok()?;
+        monitor.connect_changed(move |_, file, other, event| {
+            if is_news(event) {
+                let files = [Some(file), other].into_iter().flatten();
+                tell(files.filter_map(FileExt::path).collect(), event);
+            }
+        });
+        Some(Self(monitor))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// While a file is being written it is left alone: the end of it is told, too. Who sets its time, or lets others read
+/// it, does not write.
 fn is_news(event: gio::FileMonitorEvent) -> bool {
+    use gio::FileMonitorEvent as Event;
+    is_other_file(event) || matches!(event, Event::AttributeChanged | Event::ChangesDoneHint)
+}
+
+/// A name stands for another file now, or for none.
+fn is_other_file(event: gio::FileMonitorEvent) -> bool {
     use gio::FileMonitorEvent as Event;
     matches!(
         event,
-        Event::ChangesDoneHint
-            | Event::Created
-            | Event::Deleted
-            | Event::MovedIn
-            | Event::MovedOut
-            | Event::Renamed
+        Event::Created | Event::Deleted | Event::MovedIn | Event::MovedOut | Event::Renamed
     )
 }

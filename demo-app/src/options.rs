@@ -10,6 +10,7 @@ pub const USAGE: &str = "\
 Usage: tine-viewer [OPTION]… [DIR|FILE]…
 
 Shows the pictures of folders, and single pictures. Without an argument: those of the current folder.
+Folders and files can also be given as file: URIs.
 
   --exit-when-idle        leave when all thumbnails have been tried
   --screenshot FILE.png   before leaving, write the window as it is drawn

@@ -70,6 +70,8 @@ mod imp {
         pub signals: RefCell<Option<Signals>>,
         /// The id of the picture that is shown.
         pub id: Cell<u32>,
+        /// Its place in the list, also when it is not there any more.
+        pub place: Cell<u32>,
         /// The name of the picture that is shown.
         #[property(get, set)]
         title: RefCell<String>,
@@ -148,6 +150,15 @@ impl PictureView {
             gallery.connect_changed(move |_, id| {
                 let this = this.upgrade().filter(|this| this.id() == id && this.is_mapped());
                 this.inspect(|this| this.show(id));
+            })
+        });
+        let this = self.downgrade();
+        signals.add(|gallery| {
+            gallery.connect_listing_notify(move |_| {
+                if let Some(this) = this.upgrade() {
+                    // Noted, if it is there; nobody asks.
+                    let _place = this.note_place();
+                }
             })
         });
         self.imp().signals.replace(Some(signals));
@@ -335,13 +346,24 @@ impl PictureView {
     fn beside(&self, step: i32) -> Option<u32> {
         let gallery = self.gallery()?;
         let list = gallery.list();
-        let mut place = list.position(self.id())?;
+        let mut place = match self.note_place() {
+            Some(place) => place.checked_add_signed(step)?,
+            // The next one has moved up to where it was.
+            None if step > 0 => self.imp().place.get(),
+            None => self.imp().place.get().min(list.n_items()).checked_sub(1)?,
+        };
         loop {
-            place = place.checked_add_signed(step)?;
             let id = list.id(place)?;
             if gallery.kind(id) == Kind::Picture {
                 return Some(id);
             }
+            place = place.checked_add_signed(step)?;
         }
+    }
+
+    /// Where the picture is in the list, unless it is gone.
+    fn note_place(&self) -> Option<u32> {
+        let place = self.gallery()?.list().position(self.id());
+        place.inspect(|place| self.imp().place.set(*place))
     }
 }

@@ -2,8 +2,6 @@
 
 use super::imp::Gallery;
 use super::*;
-use std::collections::HashSet;
-use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +9,7 @@ use crate::catalog::{Chunk, Kind};
 use crate::files::describe;
 use crate::index::News;
 use crate::listing::{Found, list, split};
-use crate::monitor::Monitor;
+use crate::monitor::{self, Monitor};
 use crate::picture_list::PictureList;
 
 impl Gallery {
@@ -139,21 +137,20 @@ impl Gallery {
         for source in sources {
             let Source::Folder(folder, _) = source else { continue };
             let gallery = self.obj().downgrade();
-            let look = move |folder: &Path, names| {
+            let look = move |folder: &Path, what| {
                 if let Some(gallery) = gallery.upgrade() {
-                    gallery.imp().look_at(folder, names);
+                    gallery.imp().look_at(folder, what);
                 }
             };
-            // Where a folder cannot be watched it is shown as it was when it was opened.
-            self.monitors.borrow_mut().extend(Monitor::new(folder, look));
+            self.monitors.borrow_mut().push(Monitor::new(folder, look));
         }
     }
 
-    /// Finds out what has become of these names.
-    fn look_at(&self, folder: &Path, names: HashSet<OsString>) {
+    /// Finds out what has become of these names, or of all.
+    fn look_at(&self, folder: &Path, what: monitor::News) {
         let (reply, whose) = (self.reply(), folder.to_owned());
         let catalog = self.catalog.borrow();
-        self.tools().index.look_at(&catalog, folder, names, move |news| {
+        self.tools().index.look_at(&catalog, folder, what, move |news| {
             // As above.
             let _gone = reply(Box::new(move |gallery| {
                 gallery.take_news(&whose, news);
@@ -178,7 +175,10 @@ impl Gallery {
             }
         }
         self.set_gone(&news.gone.into_iter().collect(), true);
-        self.set_gone(&back.into_iter().collect(), false);
+        let back: IdSet = back.into_iter().collect();
+        self.set_gone(&back, false);
+        // One that is looked at may be another picture now.
+        back.iter().for_each(|id| self.obj().emit_by_name::<()>("changed", &[&id]));
     }
 
     fn changed(&self, id: u32) {

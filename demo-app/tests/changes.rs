@@ -1,0 +1,204 @@
+//! What happens to folders and pictures while they are shown.
+
+mod desktop;
+
+use desktop::{Desktop, Hand, Reader, write_plain};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+const RED: [u8; 3] = [220, 30, 40];
+const GREEN: [u8; 3] = [20, 180, 60];
+const BLUE: [u8; 3] = [30, 60, 210];
+const COLORS: [[u8; 3]; 3] = [RED, GREEN, BLUE];
+
+/// More pixels than a tile has, and less than a picture in the window.
+const LARGE: usize = 200 * 200;
+/// Most of a tile.
+const TILE: usize = 140 * 140;
+
+/// Writes three pictures of a colour each: a.png, b.png and c.png.
+fn write_colours(folder: &Path) {
+    for (name, color) in ["a.png", "b.png", "c.png"].into_iter().zip(COLORS) {
+        write_plain(&folder.join(name), 400, 400, color);
+    }
+}
+
+fn colours(desktop: &Desktop) -> PathBuf {
+    let folder = desktop.pictures("colours");
+    write_colours(&folder);
+    folder
+}
+
+fn view<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650"]).arg(path);
+    Hand::start(desktop, viewer)
+}
+
+#[track_caller]
+fn see_grid(hand: &Hand<'_>) {
+    hand.see("three tiles", |screen| {
+        COLORS.iter().all(|color| (TILE..LARGE).contains(&screen.pixels_of(*color)))
+    });
+}
+
+#[track_caller]
+fn see_nothing(hand: &Hand<'_>) {
+    hand.see("no tiles", |screen| COLORS.iter().all(|color| !screen.has(*color, 100)));
+}
+
+#[track_caller]
+fn see_large(hand: &Hand<'_>, color: [u8; 3]) {
+    hand.see("one picture", |screen| {
+        let others = COLORS.iter().filter(|other| **other != color);
+        screen.has(color, LARGE) && others.into_iter().all(|other| !screen.has(*other, 100))
+    });
+}
+
+/// K3: a folder that is renamed is gone, and shown again when it has its name back.
+#[test]
+fn a_folder_is_renamed_and_back() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let away = desktop.path("away");
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    for _ in 0..3 {
+        fs::rename(&folder, &away).unwrap();
+        see_nothing(&hand);
+        fs::rename(&away, &folder).unwrap();
+        see_grid(&hand);
+    }
+    // It is the one that is watched.
+    fs::remove_file(folder.join("b.png")).unwrap();
+    hand.see("no green tile", |screen| !screen.has(GREEN, 100) && screen.has(RED, TILE));
+    hand.close();
+}
+
+/// K3: another folder that takes a folder's name is shown instead of it, and watched.
+#[test]
+fn a_folder_is_deleted_and_made_again() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    for _ in 0..3 {
+        fs::remove_dir_all(&folder).unwrap();
+        see_nothing(&hand);
+        fs::create_dir(&folder).unwrap();
+        write_colours(&folder);
+        see_grid(&hand);
+    }
+    // With other pictures, and some of the same names.
+    let new = desktop.pictures("new");
+    write_plain(&new.join("b.png"), 400, 400, RED);
+    write_plain(&new.join("d.png"), 400, 400, BLUE);
+    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(&new, &folder).unwrap();
+    hand.see("red and blue tiles", |screen| {
+        screen.has(RED, TILE) && screen.has(BLUE, TILE) && !screen.has(GREEN, 100)
+    });
+    write_plain(&folder.join("e.png"), 400, 400, GREEN);
+    see_grid(&hand);
+    hand.close();
+}
+
+/// K3: from a picture whose file is gone keys lead to those that were beside it.
+#[test]
+fn a_picture_that_is_gone_can_be_left() {
+    let desktop = Desktop::start();
+    let reader = Reader::start(&desktop);
+    for (key, color) in [("Right", BLUE), ("Left", RED)] {
+        let hand = view(&desktop, &colours(&desktop).join("b.png"));
+        see_large(&hand, GREEN);
+        // Its neighbours are listed, and it has some.
+        hand.see_while_pressing(&["Right"], "the next", |screen| screen.has(BLUE, LARGE));
+        hand.press(&["Left"]);
+        see_large(&hand, GREEN);
+        fs::remove_file(desktop.path("colours/b.png")).unwrap();
+        // Nothing is seen of that. What can be read is asked for in the viewer's own thread, and takes longer.
+        (0..3).for_each(|_| drop(reader.all()));
+        hand.press(&[key]);
+        see_large(&hand, color);
+        hand.close();
+    }
+}
+
+/// K3: a picture is shown as it is now: overwritten in place, replaced by another file, gone and back.
+#[test]
+fn a_picture_in_view_is_overwritten() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let hand = view(&desktop, &folder.join("b.png"));
+    see_large(&hand, GREEN);
+    write_plain(&folder.join("b.png"), 400, 400, RED);
+    see_large(&hand, RED);
+    write_plain(&desktop.path("other.png"), 400, 400, BLUE);
+    fs::rename(desktop.path("other.png"), folder.join("b.png")).unwrap();
+    see_large(&hand, BLUE);
+    fs::remove_file(folder.join("b.png")).unwrap();
+    write_plain(&folder.join("b.png"), 400, 400, GREEN);
+    see_large(&hand, GREEN);
+    hand.close();
+}
+
+/// K3: a picture whose time is set is looked at anew: what other programs keep of it is of no use any more.
+#[test]
+fn a_picture_is_touched() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("one");
+    let path = folder.join("a.png");
+    write_plain(&path, 800, 800, RED);
+    let set_age = |seconds| {
+        let then = SystemTime::now() - Duration::from_secs(seconds);
+        File::open(&path).unwrap().set_modified(then).unwrap();
+    };
+    set_age(100);
+    let hand = view(&desktop, &folder);
+    hand.see("its tile", |screen| screen.has(RED, TILE));
+    let large = desktop.path("cache/thumbnails/large");
+    let kept = || {
+        let kept = fs::read_dir(&large).into_iter().flatten().flatten();
+        kept.map(|entry| fs::read(entry.path()).unwrap_or_default()).next()
+    };
+    let wait = |what: &str, is_so: &dyn Fn() -> bool| {
+        let begun = Instant::now();
+        while !is_so() {
+            assert!(begun.elapsed().as_secs() < 60, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    wait("its thumbnail is not kept", &|| kept().is_some_and(|octets| !octets.is_empty()));
+    let before = kept();
+    set_age(50);
+    wait("it is not looked at anew", &|| {
+        kept().is_some_and(|octets| !octets.is_empty()) && kept() != before
+    });
+    hand.close();
+}
+
+/// K3: a `file:` URI is as good as a path; a file with such a name comes first.
+#[test]
+fn uris_are_arguments() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("a b ü");
+    write_colours(&folder);
+    let uri = gtk4::glib::filename_to_uri(folder.join("b.png"), None).unwrap();
+    assert!(uri.contains("a%20b%20%C3%BC"), "{uri}");
+    let hand = view(&desktop, Path::new(&*uri));
+    see_large(&hand, GREEN);
+    hand.press(&["Right"]);
+    see_large(&hand, BLUE);
+    hand.close();
+    fs::create_dir(desktop.path("file:")).unwrap();
+    write_plain(&desktop.path("file:/red.png"), 400, 400, RED);
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650", "file:/red.png"]).current_dir(desktop.path(""));
+    let hand = Hand::start(&desktop, viewer);
+    see_large(&hand, RED);
+    hand.close();
+    let gone = desktop.viewer().arg("file:///no/such%20file.png").output().unwrap();
+    let told = String::from_utf8_lossy(&gone.stderr);
+    assert!(!gone.status.success() && told.contains("/no/such file.png: "), "{told}");
+}
