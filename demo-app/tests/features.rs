@@ -43,7 +43,7 @@ fn write_halves(path: &Path, width: u32, height: u32) {
     let halves = image::RgbImage::from_fn(width, height, |x, _| {
         image::Rgb(if x < width / 2 { RED } else { BLUE })
     });
-    halves.save(path).unwrap();
+    halves.save(path).expect("a picture in the test's folder");
 }
 
 #[track_caller]
