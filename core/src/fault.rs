@@ -34,6 +34,7 @@ pub struct Faults {
     pub(crate) forks: u32,
     pub(crate) kills: u32,
     pub(crate) stage: Option<Stage>,
+    pub(crate) pressure: bool,
 }
 
 impl Faults {
@@ -53,6 +54,11 @@ impl Faults {
         Faults { tiny: true, ..self }
     }
 
+    /// The system is short of memory, once: the template gives up its spares for as long as it would then.
+    pub fn short_of_memory(self) -> Faults {
+        Faults { pressure: true, ..self }
+    }
+
     /// The template's next `count` forks fail with `EAGAIN`.
     pub fn refuse_forks(self, count: u32) -> Faults {
         Faults { forks: count, ..self }
@@ -66,7 +72,7 @@ impl Faults {
 
 thread_local! {
     static FAULTS: Cell<Faults> = const {
-        Cell::new(Faults { sockets: 0, tiny: false, forks: 0, kills: 0, stage: None })
+        Cell::new(Faults { sockets: 0, tiny: false, forks: 0, kills: 0, stage: None, pressure: false })
     };
     /// Whether this process is one that is to be killed.
     static DOOMED: Cell<bool> = const { Cell::new(false) };

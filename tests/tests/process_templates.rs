@@ -1,9 +1,10 @@
 //! Templates without help from `main`, under libtest's threads: executed, prepared, passed on, made anew.
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tine::testing::Faults;
 use tine::{Cause, ErrorKind, Items, Process, Template, Worker};
 use tine_tests::processes;
 use tine_tests::told::{Told, eventually};
@@ -296,6 +297,29 @@ fn spares_are_as_good_as_others() {
     assert!(template.report().from_spares > 0, "{:?}", template.report());
     template.spares(0).expect("a living template");
     eventually("no spare", || processes::children(pid).is_empty().then_some(()));
+}
+
+/// B6: spares that were given up for lack of memory come back by themselves when that has been over for a while; requests
+/// are served meanwhile, and make none.
+#[test]
+fn spares_come_back_after_a_shortage_of_memory() {
+    let template = Template::exec().expect("a template");
+    template.spares(2).expect("a living template");
+    let pid = eventually("the template's id", || template.pid());
+    let spares = || processes::children(pid).len();
+    eventually("two spares", || (spares() == 2).then_some(()));
+    let since = Instant::now();
+    template.inject(Faults::new().short_of_memory()).expect("a living template");
+    eventually("no spare", || (spares() == 0).then_some(()));
+    for _ in 0..3 {
+        assert!(Told::run(template.fork(), RETURN).exit().success());
+        eventually("it is gone", || (spares() == 0).then_some(()));
+    }
+    assert_eq!(template.report().from_spares, 0);
+    eventually("two spares", || (spares() == 2).then_some(()));
+    assert!(since.elapsed() > Duration::from_secs(9), "{:?}", since.elapsed());
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+    assert_eq!(template.report().from_spares, 1);
 }
 
 /// The one spare of a template, stopped: it takes no request.

@@ -193,7 +193,7 @@ impl Template {
     ///
     /// They are refilled when the template has nothing else to do, and given up with 0, or by the template
     /// itself when the system is short of memory (Linux's pressure stall information, where it is to be
-    /// had) until the next request.
+    /// had), until it has not been so for ten seconds.
     ///
     /// # Errors
     /// [`ErrorKind::NoTemplate`](crate::ErrorKind::NoTemplate) when the template was given up.

@@ -16,6 +16,10 @@ use crate::{Result, sys};
 /// hold up the very process that it is to speed up.
 const CALM: Duration = Duration::from_millis(1);
 
+/// How long memory must not have been short before spares are made again. While it is, the kernel says so about every
+/// two seconds (see [`watch_pressure`]).
+const RELIEF: Duration = Duration::from_secs(10);
+
 /// A process that waits for its socket.
 pub(super) struct Spare {
     pub pid: i32,
@@ -33,12 +37,20 @@ pub(super) struct Request {
     pub waiting: Waiting,
 }
 
+/// Until when no spares are made.
+#[derive(Clone, Copy)]
+enum Rest {
+    /// A fork was refused, or one has ended: before the next request.
+    Request,
+    /// Memory was short.
+    Relief(Instant),
+}
+
 /// The spares of a template.
 #[derive(Default)]
 pub(super) struct Spares {
     wanted: usize,
-    /// Memory is short, or a fork was refused: none are made before the next request.
-    resting: bool,
+    resting: Option<Rest>,
     ready: Vec<Spare>,
     /// When something was asked for last.
     asked: Option<Instant>,
@@ -48,9 +60,16 @@ pub(super) struct Spares {
 impl Spares {
     /// How long the template should wait for something else to do before it makes one. None: there are enough.
     pub fn patience(&self) -> Option<Duration> {
-        let lacks = !self.resting && self.ready.len() < self.wanted;
-        let asked = || self.asked.map_or(CALM, |asked| asked.elapsed());
-        lacks.then(|| CALM.saturating_sub(asked()))
+        if self.ready.len() >= self.wanted {
+            return None;
+        }
+        let rest = match self.resting {
+            None => Duration::ZERO,
+            Some(Rest::Request) => return None,
+            Some(Rest::Relief(moment)) => moment.saturating_duration_since(Instant::now()),
+        };
+        let asked = self.asked.map_or(CALM, |asked| asked.elapsed());
+        Some(CALM.saturating_sub(asked).max(rest))
     }
 
     /// Sets how many there should be; gives a descriptor to watch for [`EventFlags::PRI`] from now on.
@@ -58,7 +77,7 @@ impl Spares {
     /// [`EventFlags::PRI`]: rustix::event::epoll::EventFlags::PRI
     pub fn want(&mut self, count: usize) -> Option<BorrowedFd<'_>> {
         self.wanted = count;
-        self.resting = false;
+        self.resting = None;
         self.ready.truncate(count);
         if count == 0 || self.pressure.is_some() {
             return None;
@@ -78,14 +97,24 @@ impl Spares {
 
     /// Makes no more before the next request.
     pub fn rest(&mut self) {
-        self.resting = true;
+        if !matches!(self.resting, Some(Rest::Relief(_))) {
+            self.resting = Some(Rest::Request);
+        }
+    }
+
+    /// Gives all of them up, and makes no more before memory has not been short for a while.
+    pub fn relieve(&mut self) {
+        self.discard();
+        self.resting = Some(Rest::Relief(Instant::now() + RELIEF));
     }
 
     /// A spare has ended unused. Whatever it died of, the next one may as well: there is none before a request.
     pub fn ended(&mut self, pid: i32) {
         let ready = self.ready.len();
         self.ready.retain(|spare| spare.pid != pid);
-        self.resting |= self.ready.len() < ready;
+        if self.ready.len() < ready {
+            self.rest();
+        }
     }
 
     /// Hands a request to a spare, the oldest first, and gives its id and standard error; None: there is no spare.
@@ -98,7 +127,9 @@ impl Spares {
         caller: Caller<'_>,
         waiting: Waiting,
     ) -> Option<(i32, Stderr)> {
-        self.resting = false;
+        if let Some(Rest::Request) = self.resting {
+            self.resting = None;
+        }
         self.asked = (self.wanted > 0).then(Instant::now);
         while !self.ready.is_empty() {
             let spare = self.ready.remove(0);

@@ -179,10 +179,10 @@ impl Template {
                 self.pipe = Stderr::new().ok();
             }
             // Spares are made one at a time, and only while nothing else is to be done.
-            let timeout = self
-                .spares
-                .patience()
-                .map(|patience| Timespec { tv_sec: 0, tv_nsec: patience.subsec_nanos().into() });
+            let timeout = self.spares.patience().map(|patience| Timespec {
+                tv_sec: patience.as_secs() as i64,
+                tv_nsec: patience.subsec_nanos().into(),
+            });
             let events = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
                 Ok(([], _)) if timeout.is_some() => {
                     if self.fork_spare().is_err() {
@@ -207,10 +207,7 @@ impl Template {
                     Token::Link(_) => (),
                     Token::Signals => ended = true,
                     Token::Stderr(pid) => self.stderr_ready(pid),
-                    Token::Pressure => {
-                        self.spares.discard();
-                        self.spares.rest();
-                    }
+                    Token::Pressure => self.spares.relieve(),
                 }
             }
             if ended {
@@ -287,6 +284,9 @@ impl Template {
             #[cfg(feature = "testing")]
             (Message::Inject(faults), None) => {
                 fault::set(faults);
+                if faults.pressure {
+                    self.spares.relieve();
+                }
                 true
             }
             _ => false,

@@ -59,7 +59,7 @@ fn golden() -> Vec<Golden> {
         (Message::Exec, 6, 1, "01 05 0100 00000000 0600000000000000"),
         (Message::Begin, 0, 0, "01 06 0000 00000000 0000000000000000"),
         #[cfg(feature = "testing")]
-        (inject(), 0, 0, "01 07 0000 09000000 0000000000000000 02000000 03000000 03"),
+        (inject(), 0, 0, "01 07 0000 0a000000 0000000000000000 02000000 03000000 03 01"),
         (
             Message::Signal { signal: 9 },
             5,
@@ -157,7 +157,7 @@ fn golden() -> Vec<Golden> {
 #[cfg(feature = "testing")]
 fn inject() -> Message<'static> {
     use crate::testing::{Faults, Stage};
-    Message::Inject(Faults::new().refuse_forks(2).kill_at(Stage::Entering, 3))
+    Message::Inject(Faults::new().refuse_forks(2).kill_at(Stage::Entering, 3).short_of_memory())
 }
 
 /// Last words as they stand in a worker's standard error.

@@ -275,7 +275,8 @@ impl<'a> Message<'a> {
             Message::Inject(faults) => body
                 .u32(faults.forks)
                 .u32(faults.kills)
-                .u8(faults.stage.map_or(0, |stage| stage as u8)),
+                .u8(faults.stage.map_or(0, |stage| stage as u8))
+                .u8(faults.pressure.into()),
             Message::Signal { signal } => body.u32(*signal as u32),
             Message::Started { pid, spare } => body.u32(*pid).u8((*spare).into()),
             Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
@@ -383,7 +384,8 @@ fn inject(fields: &mut Fields<'_>) -> Result<crate::fault::Faults> {
         0 => None,
         octet => Some(Stage::from_octet(octet).ok_or_else(|| garbage("no such stage"))?),
     };
-    Ok(Faults { forks, kills, stage, ..Faults::default() })
+    let pressure = fields.flag()?;
+    Ok(Faults { forks, kills, stage, pressure, ..Faults::default() })
 }
 
 fn all<'a>(fields: &mut Fields<'a>) -> Result<Vec<&'a [u8]>> {
