@@ -1,4 +1,4 @@
-//! A library that uses tine without the help of the program that loads it (F20), for `process_places`.
+//! A library that uses tine without the help of the program that loads it (F20), for `process_libraries`.
 
 use std::ffi::c_int;
 use std::io::Write as _;

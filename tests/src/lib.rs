@@ -14,6 +14,7 @@ pub mod conformance;
 pub mod figures;
 pub mod jobs;
 pub mod native;
+pub mod places;
 pub mod processes;
 pub mod rpc;
 pub mod runner;

@@ -1,25 +1,26 @@
 //! F3, F20, F21: where a program lies and how it was started make no difference to its templates, or are refused by
 //! name; `main` runs once.
 
-use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode};
 
-use tine::{Process, Template, Worker};
-use tine_tests::told::{Told, eventually};
+use tine::Template;
+use tine_tests::places::{HERE, answer_of, loader, mark, output_of, this};
+use tine_tests::told::eventually;
 use tine_tests::{cases, runner};
 
 fn main() -> ExitCode {
     // Started by the tests below: it says what it finds.
     if let Ok(deed) = std::env::var("TINE_TEST_DEED") {
         println!("main");
-        return as_told(&deed);
+        return as_answer_of(&deed);
     }
     let template = Template::early().expect("first line of main");
     let cases = cases![
         a_set_user_id_program_is_refused,
         a_set_user_id_program_without_more_rights,
+        a_program_with_capabilities,
         a_program_that_has_become_set_user_id,
         another_program_that_is_set_user_id,
         another_program_that_is_a_script,
@@ -28,48 +29,28 @@ fn main() -> ExitCode {
         through_the_loader_and_replaced,
         without_devices,
         without_proc,
-        a_library_in_a_program_without_tine,
-        a_library_in_a_program_with_tine,
-        a_library_with_a_path_that_lists_take_apart,
-        a_library_beside_others_that_are_preloaded,
-        a_library_that_is_gone,
-        a_library_that_is_replaced_after_its_first_template,
     ];
     runner::run(&template, cases)
 }
 
-tine::entry!(ANSWER = answer);
-fn answer(mut worker: Worker) -> tine::Result<()> {
-    let args: Vec<_> = worker.take_all().collect();
-    Ok(write!(worker.socket(), "here with {} items", args.len())?)
-}
-
-fn told(process: tine::Result<Process>) -> String {
-    let told = match process {
-        Ok(process) => Told::run(process.send_arg("one"), ANSWER),
-        Err(error) => return format!("no template: {error}"),
-    };
-    match told.settled() {
-        true => String::from_utf8_lossy(&told.answer()).into_owned(),
-        false => format!("no worker: {}", told.refusal()),
-    }
-}
-
 /// What the started program does.
-fn as_told(deed: &str) -> ExitCode {
+fn as_answer_of(deed: &str) -> ExitCode {
     let words: Vec<&str> = deed.splitn(2, ' ').collect();
     match words[..] {
         // Templates of every kind that its own image makes.
         ["templates"] => {
             let early = Template::early().expect("first line of main");
-            println!("early: {}", told(Ok(early.fork())));
-            println!("fresh: {}", told(Ok(early.fresh())));
-            println!("exec: {}", told(Template::exec().map(|template| template.fork())));
-            println!("exec, fresh: {}", told(Template::exec().map(|template| template.fresh())));
+            println!("early: {}", answer_of(Ok(early.fork())));
+            println!("fresh: {}", answer_of(Ok(early.fresh())));
+            println!("exec: {}", answer_of(Template::exec().map(|template| template.fork())));
+            println!(
+                "exec, fresh: {}",
+                answer_of(Template::exec().map(|template| template.fresh()))
+            );
         }
         ["becomes-set-user-id"] => {
             let own = this();
-            let exec = || told(Template::exec().map(|template| template.fork()));
+            let exec = || answer_of(Template::exec().map(|template| template.fork()));
             println!("{}", exec());
             chown(&own, Some(65534), None).expect("ours");
             mark(&own, 0o4755);
@@ -80,23 +61,19 @@ fn as_told(deed: &str) -> ExitCode {
                 Ok(early) => everything(&early),
                 Err(error) => println!("early: {error}"),
             }
-            println!("exec: {}", told(Template::exec().map(|template| template.fork())));
-            println!("program: {}", told(Template::program(path).map(|template| template.fork())));
+            println!("exec: {}", answer_of(Template::exec().map(|template| template.fork())));
+            println!(
+                "program: {}",
+                answer_of(Template::program(path).map(|template| template.fork()))
+            );
         }
         ["program", path] => {
-            println!("{}", told(Template::program(path).map(|template| template.fork())));
+            println!("{}", answer_of(Template::program(path).map(|template| template.fork())));
         }
         ["replaced", path] => {
             std::fs::remove_file(path).expect("it was there");
             std::fs::copy("/bin/false", path).expect("a copy");
-            println!("{}", told(Template::exec().map(|template| template.fork())));
-        }
-        ["library", path] => {
-            println!("{}", told(Template::exec().map(|template| template.fork())));
-            assert_eq!(tine_tests::native::ask_library(Path::new(path), 0), 0);
-            assert_eq!(tine_tests::native::ask_library(Path::new(path), 1), 0);
-            println!("{}", told(Template::exec().map(|template| template.fork())));
-            println!("{}", told(Template::exec().map(|template| template.fresh())));
+            println!("{}", answer_of(Template::exec().map(|template| template.fork())));
         }
         [""] => (),
         _ => panic!("no such deed: {deed}"),
@@ -106,12 +83,13 @@ fn as_told(deed: &str) -> ExitCode {
 
 /// What a template can be asked for.
 fn everything(early: &Template) {
-    println!("early: {}", told(Ok(early.fork())));
-    println!("again: {}", told(Ok(early.fork())));
-    println!("fresh: {}", told(Ok(early.fresh())));
+    println!("early: {}", answer_of(Ok(early.fork())));
+    println!("again: {}", answer_of(Ok(early.fork())));
+    println!("fresh: {}", answer_of(Ok(early.fresh())));
     let prepared = early.fork().send_arg("before").into_template();
-    println!("prepared: {}", told(prepared.map(|template| template.fork())));
-    let threads = std::thread::spawn(|| told(tine::template().map(|template| template.fork())));
+    println!("prepared: {}", answer_of(prepared.map(|template| template.fork())));
+    let threads =
+        std::thread::spawn(|| answer_of(tine::template().map(|template| template.fork())));
     println!("in a thread: {}", threads.join().expect("a thread"));
     early.spares(1).expect("a template");
     for (what, command) in [
@@ -132,14 +110,6 @@ fn everything(early: &Template) {
         eventually("its end", || ended.get().then_some(()));
         println!("{what}: {}", said.borrow());
     }
-}
-
-fn this() -> PathBuf {
-    std::env::current_exe().expect("this program")
-}
-
-fn mark(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("ours");
 }
 
 /// A folder that anyone may enter.
@@ -166,20 +136,9 @@ fn set_user_id(folder: &Path) -> Option<PathBuf> {
     Some(copy)
 }
 
-fn output_of(command: &mut Command) -> Vec<String> {
-    let Output { status, stdout, stderr } = command.output().expect("a program");
-    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-    assert!(status.success(), "{status}: {stdout}{stderr}");
-    let lines: Vec<String> = stdout.lines().map(String::from).collect();
-    assert_eq!(lines.iter().filter(|line| *line == "main").count(), 1, "{lines:?} {stderr}");
-    lines[1..].to_vec()
-}
-
 fn deed(program: impl AsRef<std::ffi::OsStr>, deed: &str) -> Vec<String> {
     output_of(Command::new(program).env("TINE_TEST_DEED", deed))
 }
-
-const HERE: &str = "here with 1 items";
 
 /// E17, F20: what it executes would look at no variable, and run `main`. Forks work.
 fn a_set_user_id_program_is_refused(_: &Template) {
@@ -204,6 +163,38 @@ fn a_set_user_id_program_without_more_rights(_: &Template) {
         command.args(options).arg(&copy).env("TINE_TEST_DEED", "templates");
         for line in output_of(&mut command) {
             assert!(line.ends_with(HERE), "{options:?}: {line}");
+        }
+    }
+}
+
+/// F20: with capabilities to give to whoever is not root, also where no_new_privs keeps them back.
+fn a_program_with_capabilities(_: &Template) {
+    let folder = folder();
+    let copy = copy_into(folder.path());
+    for (effective, permitted, refused) in [(1, 1 << 13, true), (0, 1 << 13, true), (0, 0, false)] {
+        let data: [u32; 5] = [0x0200_0000 | effective, permitted, 1 << 13, 0, 0];
+        let data: Vec<u8> = data.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&copy, c"security.capability", &data, flags).is_err() {
+            println!("not tried: no capabilities can be given here");
+            return;
+        }
+        for options in [&["--no-new-privs"][..], &[]] {
+            let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+            let mut command = Command::new("setpriv");
+            command.args(nobody).args(options).arg(&copy).env("TINE_TEST_DEED", "templates");
+            let lines = output_of(&mut command);
+            assert_eq!(lines[0], format!("early: {HERE}"));
+            let as_said = |line: &String| {
+                if refused { line.contains("rights") } else { line.ends_with(HERE) }
+            };
+            assert!(
+                lines[1..].iter().all(as_said),
+                "{effective} {permitted} {options:?}: {lines:?}"
+            );
+        }
+        for line in deed(&copy, "templates") {
+            assert!(line.ends_with(HERE), "as root: {line}");
         }
     }
 }
@@ -269,17 +260,6 @@ fn what_is_no_program(_: &Template) {
         let lines = deed(this(), &format!("program {path}"));
         assert!(lines[0].starts_with("no template: ") && lines[0].contains(path), "{lines:?}");
     }
-}
-
-/// The dynamic loader that this program names.
-fn loader() -> Option<PathBuf> {
-    let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc");
-    let loaders = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
-    let found = loaders.filter(|path| path.contains("/ld-")).map(PathBuf::from).next();
-    if found.is_none() {
-        println!("not tried: no loader of a known name");
-    }
-    found
 }
 
 /// F3, F21: /proc/self/exe is the loader then, and the program one of its arguments.
@@ -354,92 +334,4 @@ fn without_proc(_: &Template) {
         }
         assert_eq!(lines.len(), 3, "{lines:?}");
     }
-}
-
-/// A library that uses tine; cargo makes it beside the test programs.
-fn library() -> PathBuf {
-    this().ancestors().nth(2).expect("deps").join("examples/libtine_test_library.so")
-}
-
-/// A program in C that loads it.
-fn host(folder: &Path) -> PathBuf {
-    let (source, program) = (folder.join("host.c"), folder.join("host"));
-    std::fs::write(&source, include_str!("../plugins/host.c")).expect("a file");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-Wall", "-Werror", "-o"]).arg(&program).arg(&source).arg("-ldl");
-    assert!(compiler.status().expect("a C compiler").success());
-    program
-}
-
-fn ask(host: &Path, library: &Path, deeds: &[&str]) -> Vec<String> {
-    let mut command = Command::new(host);
-    output_of(command.env_remove("LD_PRELOAD").arg(library).args(deeds))
-}
-
-/// What a worker finds of how it came to be: nothing.
-const CLEAN: &str = "LD_PRELOAD None, TINE_TEMPLATE None";
-
-/// F20: it was loaded late, and the fresh image of its program has to have it.
-fn a_library_in_a_program_without_tine(_: &Template) {
-    let folder = folder();
-    let host = host(folder.path());
-    assert_eq!(ask(&host, &library(), &["0", "1", "2", "1"]), [CLEAN; 4]);
-}
-
-/// F20: each of the two copies of tine knows its own entries, and serves its own templates.
-fn a_library_in_a_program_with_tine(_: &Template) {
-    let lines = deed(this(), &format!("library {}", library().display()));
-    assert_eq!(lines, [HERE, CLEAN, CLEAN, HERE, HERE]);
-    let Some(loader) = loader() else { return };
-    let mut command = Command::new(loader);
-    command.arg(this()).env("TINE_TEST_DEED", format!("library {}", library().display()));
-    assert_eq!(output_of(&mut command), [HERE, CLEAN, CLEAN, HERE, HERE]);
-}
-
-/// F20: LD_PRELOAD is a list, with spaces and colons between (ld.so(8)).
-fn a_library_with_a_path_that_lists_take_apart(_: &Template) {
-    let folder = folder();
-    let host = host(folder.path());
-    let odd = folder.path().join("My plug-ins: ü\nand \\ more");
-    std::fs::create_dir(&odd).expect("a folder");
-    let copy = odd.join("a library.so");
-    std::fs::copy(library(), &copy).expect("a copy");
-    assert_eq!(ask(&host, &copy, &["0", "1", "2", "1"]), [CLEAN; 4]);
-}
-
-/// F20: the app's own list is what workers have.
-fn a_library_beside_others_that_are_preloaded(_: &Template) {
-    let folder = folder();
-    let host = host(folder.path());
-    let other = folder.path().join("other.so");
-    std::fs::copy(library(), &other).expect("a copy");
-    let (other, own) = (other.display().to_string(), library().display().to_string());
-    for list in ["", &other, &own, &format!("{other}:{own}"), &format!("{own} {other}")] {
-        for what in ["0", "1"] {
-            let mut command = Command::new(&host);
-            command.env("LD_PRELOAD", list).arg(library()).arg(what);
-            let clean = format!("LD_PRELOAD Some({list:?}), TINE_TEMPLATE None");
-            assert_eq!(output_of(&mut command), [clean]);
-        }
-    }
-}
-
-/// F20: a program that has deleted what it loaded is told so; its main does not run in place of the library.
-fn a_library_that_is_gone(_: &Template) {
-    let folder = folder();
-    let host = host(folder.path());
-    let copy = folder.path().join("library.so");
-    std::fs::copy(library(), &copy).expect("a copy");
-    let lines = ask(&host, &copy, &["delete", "0"]);
-    assert!(lines[0].starts_with("no template: "), "{lines:?}");
-    assert!(lines[0].contains(&copy.display().to_string()), "{lines:?}");
-}
-
-/// B9: the next template is made of the same library.
-fn a_library_that_is_replaced_after_its_first_template(_: &Template) {
-    let folder = folder();
-    let host = host(folder.path());
-    let copy = folder.path().join("library.so");
-    std::fs::copy(library(), &copy).expect("a copy");
-    assert_eq!(ask(&host, &copy, &["0", "replace", "0", "2"]), [CLEAN; 3]);
 }

@@ -19,7 +19,12 @@ pub(crate) struct Mapped {
 
 /// Tells whether this code lies in the program itself, and not in a library.
 pub(crate) fn is_program() -> bool {
-    Program::find().holds(own_place())
+    // SAFETY: getauxval(3) only reads what the kernel put before the program.
+    let headers = unsafe { libc::getauxval(libc::AT_PHDR) } as usize;
+    let first = Program::find();
+    // In a namespace of its own (dlmopen(3)) a library is asked about that, and may be the first there.
+    let is_first = first.holds(headers) || super::loader::by_hand().is_some();
+    is_first && first.holds(own_place())
 }
 
 /// The file that this code lies in.

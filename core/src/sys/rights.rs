@@ -16,7 +16,9 @@ pub(crate) fn would_grow(program: &std::path::Path) -> bool {
     let ignored = rustix::fs::statvfs(program)
         .is_ok_and(|mount| mount.f_flag.contains(StatVfsMountFlags::NOSUID));
     let no_more = rustix::thread::no_new_privs().unwrap_or(false);
-    let honoured = !ignored && !no_more;
+    let known = || is_known(stat.st_uid, "uid") && is_known(stat.st_gid, "gid");
+    let set = mode.intersects(Mode::SUID | Mode::SGID);
+    let honoured = set && !ignored && !no_more && known();
     let (mut user, mut group) = (geteuid().as_raw(), getegid().as_raw());
     if honoured && mode.contains(Mode::SUID) {
         user = stat.st_uid;
@@ -26,13 +28,26 @@ pub(crate) fn would_grow(program: &std::path::Path) -> bool {
     }
     user != getuid().as_raw()
         || group != getgid().as_raw()
-        || (!ignored && !getuid().is_root() && has_capabilities(program, no_more))
+        || (!ignored && !getuid().is_root() && has_capabilities(program))
 }
 
-fn has_capabilities(program: &std::path::Path, no_more: bool) -> bool {
-    // Version and flags, then sets of permitted and inheritable ones.
+/// Tells whether this process's user namespace has the owner of a file (user_namespaces(7)): it ignores what others'
+/// files would set.
+fn is_known(id: u32, kind: &str) -> bool {
+    let Ok(map) = std::fs::read_to_string(format!("/proc/self/{kind}_map")) else { return true };
+    let known = |line: &str| {
+        let mut numbers = line.split_ascii_whitespace().map(|number| number.parse::<u32>().ok());
+        let (first, count) = (numbers.next()??, numbers.nth(1)??);
+        id.checked_sub(first).map(|offset| offset < count)
+    };
+    map.lines().filter_map(known).any(|known| known)
+}
+
+/// Tells whether a file has capabilities to give. Under no_new_privs it gives none, but its program runs as if it had.
+fn has_capabilities(program: &std::path::Path) -> bool {
+    // Version and flags, then a set of permitted ones and of inheritable ones, in two halves.
     let mut data = [0; 24];
     let got = rustix::fs::getxattr(program, c"security.capability", &mut data[..]).unwrap_or(0);
     let word = |at: usize| u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
-    got > 0 && (word(0) & EFFECTIVE != 0 || (!no_more && (word(4) != 0 || word(12) != 0)))
+    got > 0 && (word(0) & EFFECTIVE != 0 || word(4) != 0 || word(12) != 0)
 }

@@ -35,7 +35,8 @@ impl Library {
         let unknown =
             || Error::system("find the library that uses tine by /proc/self/maps", Errno::NOENT);
         let mapped = sys::library::own().ok_or_else(unknown)?;
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        // The linker goes on without what it cannot read, and the program's main would run.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let file = rustix::fs::open(&mapped.path, flags, Mode::empty()).map_err(|error| {
             let path = mapped.path.display();
             Error::system(format_args!("find the library that uses tine, {path}"), error)
