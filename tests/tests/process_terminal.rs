@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         stopped_and_continued,
         a_program_is_in_the_apps_group,
         a_terminal_that_stops_background_output,
+        a_terminal_that_nobody_reads,
     ];
     runner::run(&template, cases)
 }
@@ -99,6 +100,35 @@ fn an_interrupt_is_the_apps(_: &Template) {
     terminal.end();
 }
 
+tine::entry!(FLOOD = flood);
+fn flood(_: Worker) -> std::io::Result<()> {
+    // Written at once, and of no length that the terminal's room is a multiple of.
+    (3000..3300).try_for_each(|n| std::io::stderr().write_all(format!("{n:n$}\n").as_bytes()))
+}
+
+/// B3: what workers write and it does not take is lost there; nobody waits for it.
+fn a_terminal_that_nobody_reads(_: &Template) {
+    let (_unread, path) = native::terminal();
+    let end = File::options().read(true).write(true).open(&path).expect("a terminal");
+    let mut app = Command::new(std::env::current_exe().expect("this program"))
+        .env(APP, "flood")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::from(end))
+        .spawn()
+        .expect("this program");
+    let mut output = app.stdout.take().expect("a pipe");
+    let said = poll_readable(output.as_fd(), DEADLINE);
+    if !said {
+        app.kill().expect("it hangs");
+    }
+    assert!(said, "the template waits for the terminal");
+    let mut text = String::new();
+    output.read_to_string(&mut text).expect("text");
+    assert_eq!(text, "returned\n");
+    assert!(app.wait().expect("a child").success());
+}
+
 /// Rule 6: nothing is left of an app that does not.
 fn an_app_that_dies_takes_all_along(_: &Template) {
     let mut terminal = Terminal::begin("die", &format!("trap : INT; {PLAIN}"));
@@ -145,6 +175,10 @@ fn a_terminal_that_stops_background_output(_: &Template) {
 
 fn play(app: &str) {
     let template = Template::early().expect("first line of main");
+    if app == "flood" {
+        let exit = Told::run(template.fork(), FLOOD).exit();
+        return println!("{}", if exit.success() { "returned".into() } else { exit.to_string() });
+    }
     let worker = Told::run(template.fork(), ANSWER);
     let mut app_play = Play { socket: worker.socket(), worker, template };
     match app {

@@ -4,7 +4,7 @@
 //! the end of it for the exit report and passes it on to its own standard error. Each worker has its
 //! own, so that none can speak for another.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::LazyLock;
@@ -157,8 +157,19 @@ fn pass_on(octets: &[u8]) {
     {
         // At most PIPE_BUF octets, which a pipe that is writable takes whole. A reader that is gone is no
         // concern of the template's.
-        let _ = rustix::io::write(stderr, octets);
+        let _ = match own_terminal() {
+            Some(terminal) => rustix::io::write(terminal, octets),
+            None => rustix::io::write(stderr, octets),
+        };
     }
+}
+
+/// Standard error once more, if it is a terminal: one that has room for an octet lets whoever writes more wait, until
+/// somebody reads. That others who share the descriptor do not wait either would be the app's, and its shell's, loss.
+fn own_terminal() -> Option<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let open = || rustix::fs::open(c"/proc/self/fd/2", flags, Mode::empty()).ok();
+    rustix::stdio::stderr().is_terminal().then(open).flatten()
 }
 
 /// What a worker sets in its pipe's mode when its function has returned: words would wake the template, which
