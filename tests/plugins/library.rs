@@ -7,7 +7,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use tine::{Process, Worker};
 use tine_tests::told::Told;
 
+tine::plugin!();
 tine::entry!(TELL = tell);
+tine::entry!(NEST = nest);
 
 /// What of the environment says how this process came to be.
 fn tell(worker: Worker) -> std::io::Result<()> {
@@ -33,6 +35,13 @@ pub extern "C" fn tine_test_ask(what: c_int) -> c_int {
     });
     println!("{}", told.unwrap_or_else(|error| format!("no template: {error}")));
     0
+}
+
+/// Runs workers of its own, as one that was loaded into a worker.
+fn nest(worker: Worker) -> tine::Result<()> {
+    let template = tine::template()?;
+    let told = [told(template.fork()), told(template.fresh())].join("\n");
+    Ok(worker.socket().write_all(told.as_bytes())?)
 }
 
 fn told(process: Process) -> String {

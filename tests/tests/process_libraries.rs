@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use tine::Template;
+use tine::{Cause, Template};
 use tine_tests::places::{HERE, answer_of, loader, output_of, this};
+use tine_tests::told::Told;
 use tine_tests::{cases, native, runner};
 
 fn main() -> ExitCode {
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         a_library_that_the_program_is_linked_to,
         a_library_in_a_namespace_of_its_own,
         libraries_beside_each_other,
+        a_library_that_a_worker_has_loaded,
     ];
     runner::run(&template, cases)
 }
@@ -165,4 +167,22 @@ fn libraries_beside_each_other(_: &Template) {
     std::fs::copy(library(), &other).expect("a copy");
     let deeds = ["0", "1", &other.display().to_string(), "0", "1", "2", "1"];
     assert_eq!(ask(&host(folder.path()), &library(), &deeds), [CLEAN; 6]);
+}
+
+/// F6, F20, F22: a plugin that was loaded into a worker has templates of its own there.
+fn a_library_that_a_worker_has_loaded(template: &Template) {
+    for process in [template.fork(), template.fresh()] {
+        let told = Told::run(process.load(library()), "tine_test_library::nest");
+        assert_eq!(String::from_utf8_lossy(&told.answer()), format!("{CLEAN}\n{CLEAN}"));
+        assert!(told.exit().success(), "{}", told.exit());
+    }
+    let folder = folder();
+    let copy = folder.path().join("plugin.so");
+    std::fs::copy(library(), &copy).expect("a copy");
+    let process = template.fork().load(&copy);
+    std::fs::remove_file(&copy).expect("it was there");
+    let told = Told::run(process, "tine_test_library::nest");
+    let exit = told.exit();
+    let Cause::Failed(text) = exit.cause() else { panic!("{exit}") };
+    assert!(text.contains(&copy.display().to_string()), "{text}");
 }

@@ -17,6 +17,8 @@ pub(super) struct Body {
     pub root: OwnedFd,
     pub pid: Option<u32>,
     pub pidfd: Option<OwnedFd>,
+    /// It has said that it serves.
+    pub serves: bool,
     /// Of a process of another template.
     birth: Option<Arc<Birth>>,
 }
@@ -49,6 +51,7 @@ impl Body {
             root,
             pid: Some(pid.as_raw_nonzero().get() as u32),
             pidfd: rustix::process::pidfd_open(pid, flags).ok(),
+            serves: false,
             birth: None,
         }
     }
@@ -59,7 +62,10 @@ impl Body {
         loop {
             match inbox.receive(&self.root) {
                 Ok(Some((header, body, _))) => match Message::decode(header, body) {
-                    Ok(Message::Started { pid, .. }) => self.meet(pid),
+                    Ok(Message::Started { pid, .. }) => {
+                        self.serves = true;
+                        self.meet(pid);
+                    }
                     Ok(Message::Refused { what, .. }) => {
                         return Err(String::from_utf8_lossy(what).into_owned());
                     }
@@ -92,7 +98,7 @@ impl Body {
 
     /// A body that another process is the parent of.
     pub fn foreign(root: OwnedFd) -> Body {
-        Body { root, pid: None, pidfd: None, birth: None }
+        Body { root, pid: None, pidfd: None, serves: false, birth: None }
     }
 
     /// One that another template was asked for.

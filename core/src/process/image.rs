@@ -1,5 +1,6 @@
 //! Flow 2, its beginning: templates in an image of their own, executed.
 
+use std::fmt;
 use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
@@ -53,9 +54,7 @@ impl Image {
         command.process_group(0);
         let child = command.spawn().map_err(|error| match self {
             Image::Own(_) => image::not_executed(error),
-            Image::Program { path, .. } | Image::Script(path) => {
-                Error::system(format_args!("execute {}", path.display()), error)
-            }
+            _ => Error::system(format_args!("execute {self}"), error),
         })?;
         // Its end of the link makes room for the template's pidfd, where descriptors have just run out.
         drop(command);
@@ -69,6 +68,15 @@ impl Image {
             Image::Own(library) => image::own(&role(), link, library.as_ref()),
             Image::Program { path, file } => image::other(&reach(path, file)?, path, &role(), link),
             Image::Script(path) => image::other(path, path, &role(), link),
+        }
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Image::Own(_) => f.write_str("the program's own image"),
+            Image::Program { path, .. } | Image::Script(path) => path.display().fmt(f),
         }
     }
 }

@@ -70,6 +70,8 @@ struct Life {
     state: State,
     /// Deaths since a process was made last.
     deaths: u32,
+    /// One of them has served, be it nobody.
+    served: bool,
 }
 
 enum State {
@@ -87,6 +89,7 @@ impl Core {
                 generation: next_generation(),
                 state: State::Alive(body),
                 deaths: 0,
+                served: false,
             }),
             deadline: AtomicU64::new(DEADLINE.as_millis() as u64),
             spares: AtomicU32::new(0),
@@ -214,6 +217,7 @@ impl Core {
                 self.counts.deaths.fetch_add(1, Ordering::Relaxed);
                 life.deaths += 1;
                 let told = body.listen();
+                life.served |= body.serves;
                 bury(body);
                 if let Err(why) = told {
                     // Its preparation would fail again.
@@ -229,7 +233,13 @@ impl Core {
             }
         }
         if life.deaths >= DEATHS_MAX {
-            let why = format!("it died {DEATHS_MAX} times in a row");
+            let mut why = format!("it died {DEATHS_MAX} times in a row");
+            if !life.served
+                && let Origin::Executed(image) = &self.origin
+                && !matches!(image, Image::Own(_))
+            {
+                why += &format!(" before it could serve; is {image} a program that links tine");
+            }
             life.state = State::Broken(why.clone());
             return Err(broken(&why));
         }
