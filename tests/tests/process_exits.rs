@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         panicking_with_a_formatted_text_of_many_lines,
         panicking_with_something_that_is_no_text,
         panicking_anew_with_other_words,
+        panicking_where_nothing_unwinds,
         a_panic_that_was_caught_is_no_end,
         a_panic_of_another_thread_is_no_end,
         a_panic_text_too_long_for_the_account,
@@ -159,6 +160,39 @@ fn panicking_anew_with_other_words(template: &Template) {
         let exit = end_of(template, PANIC_ANEW, &[what]);
         let Cause::Panicked { message, .. } = exit.cause() else { panic!("{exit}") };
         assert_eq!(message, text);
+    }
+}
+
+tine::entry!(PANIC_IN_C = panic_in_c);
+fn panic_in_c(_: Worker) {
+    extern "C" fn callback() {
+        panic!("called by C");
+    }
+    let _ = std::panic::catch_unwind(|| panic!("caught and forgotten"));
+    callback();
+}
+
+struct Clumsy;
+impl Drop for Clumsy {
+    fn drop(&mut self) {
+        panic!("in a destructor");
+    }
+}
+
+tine::entry!(PANIC_TWICE = panic_twice);
+fn panic_twice(_: Worker) {
+    let _clumsy = Clumsy;
+    panic!("first");
+}
+
+/// B3: the program aborts where a panic can go no further, and the account has it all the same.
+fn panicking_where_nothing_unwinds(template: &Template) {
+    for (entry, text) in [(PANIC_IN_C, "called by C"), (PANIC_TWICE, "in a destructor")] {
+        let exit = end_of(template, entry, &[]);
+        let Cause::Panicked { message, place } = exit.cause() else { panic!("{exit}") };
+        assert_eq!(message, text);
+        assert_is_place(place);
+        assert_eq!((exit.code(), exit.signal()), (None, Some(libc::SIGABRT)));
     }
 }
 

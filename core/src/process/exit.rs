@@ -153,9 +153,11 @@ impl Exit {
     /// With the template's death it is SIGKILL, as the kernel's parent-death signal (prctl(2)) is.
     pub fn signal(&self) -> Option<i32> {
         match self.cause {
-            Cause::Killed { signal, .. } => Some(signal),
             Cause::TemplateDied => Some(Signal::KILL.as_raw()),
-            _ => None,
+            _ => self
+                .status
+                .filter(|status| libc::WIFSIGNALED(*status))
+                .map(|status| libc::WTERMSIG(status)),
         }
     }
 

@@ -355,12 +355,22 @@ fn note(info: &PanicHookInfo<'_>) {
         message: info.payload_as_str().unwrap_or(NO_TEXT).into(),
         place: info.location().map(ToString::to_string).unwrap_or_default(),
     };
+    if ENDS.contains(&panic.message.as_str()) {
+        // It says of another, which the hook has heard of just before, that it ends the process.
+        let panic = PANIC.take().unwrap_or(panic);
+        return say(How::Panicked, &panic.words());
+    }
     if cfg!(panic = "abort") {
         // Nobody will catch it: these are the last words.
         say(How::Panicked, &panic.words());
     }
     PANIC.set(Some(panic));
 }
+
+/// What the standard library says before it aborts because a panic must go no further: in a callback of C, or in a
+/// destructor while another panic unwinds. `PanicHookInfo::can_unwind` would tell, and is not stable (Rust 1.95).
+const ENDS: [&str; 2] =
+    ["panic in a function that cannot unwind", "panic in a destructor during cleanup"];
 
 fn text(payload: &(dyn Any + Send)) -> Option<String> {
     let text = payload.downcast_ref::<&str>().map(ToString::to_string);
