@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         over_pipes,
         over_ssh,
         failures_are_told_from_there,
+        preparations_that_fail_are_told_from_there,
         a_command_that_leads_nowhere,
         one_that_ends_at_once,
         descriptors_cannot_go_there,
@@ -60,6 +61,27 @@ fn over_pipes(template: &Template) {
 tine::entry!(FAIL = fail);
 fn fail(_: Worker) -> Result<(), &'static str> {
     Err("no such luck")
+}
+
+tine::function!(NOISE = noise);
+fn noise(_: &mut tine::Items, _: Vec<Vec<u8>>) -> Result<(), &'static str> {
+    eprintln!("a word of its library");
+    Err("no such profile")
+}
+
+/// F5, F17: also where what brings its words makes one of several.
+fn preparations_that_fail_are_told_from_there(template: &Template) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let kept = folder.path().join("kept").display().to_string();
+    let together = format!("({}) 2>'{kept}'; cat '{kept}' >&2; exit 1", invocation());
+    for script in [invocation(), together] {
+        let told = Told::run(shell(template, &script).call(NOISE, [""; 0]), RETURN);
+        let refusal = told.refusal().to_string();
+        assert!(refusal.ends_with("no such profile"), "{refusal}");
+        let exit = told.exit();
+        assert!(matches!(exit.cause(), Cause::Unprepared(_)), "{exit}");
+        assert_eq!(exit.stderr(), "a word of its library\n");
+    }
 }
 
 fn failures_are_told_from_there(template: &Template) {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::job::OnRun;
 use super::recipe::{Given, Recipe, Then};
-use super::{Command, Exit, Running};
+use super::{Cause, Command, Exit, Running};
 use crate::wire::{HEADER, Header, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Result};
 
@@ -225,11 +225,13 @@ fn read_up_to(socket: &OwnedFd, heard: &mut Vec<u8>, len: usize) -> rustix::io::
     got
 }
 
-/// How a command has ended, and its own words of why.
+/// How a command has ended, and its own words of why, unless a process of tine's has told that.
 fn account(exit: &Exit) -> String {
-    match exit.stderr().trim() {
-        "" => exit.to_string(),
-        words => format!("{exit}: {words}"),
+    match (exit.cause(), exit.stderr().trim()) {
+        (Cause::Exited(_) | Cause::Killed { .. }, words) if !words.is_empty() => {
+            format!("{exit}: {words}")
+        }
+        _ => exit.to_string(),
     }
 }
 

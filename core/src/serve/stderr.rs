@@ -124,6 +124,16 @@ impl Stderr {
         pass_on(packet);
     }
 
+    /// When all is read: last words may have come together with what was written before them.
+    pub fn part(&mut self) {
+        if self.last_words.is_empty()
+            && let Some((at, message)) = LastWords::behind(&self.tail)
+        {
+            self.last_words = message.to_vec();
+            self.tail.truncate(at);
+        }
+    }
+
     pub fn last_words(&self) -> &[u8] {
         static RETURNED: LazyLock<Vec<u8>> = LazyLock::new(|| LastWords::unmarked(How::Returned));
         if self.nodded { &RETURNED } else { &self.last_words }

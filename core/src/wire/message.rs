@@ -179,6 +179,15 @@ impl LastWords {
         packet.strip_prefix(Self::MARK)
     }
 
+    /// Finds last words at the end of other octets: where they begin, and the message in them.
+    ///
+    /// What passes a far process's standard error on (ssh) knows of no packets.
+    pub fn behind(octets: &[u8]) -> Option<(usize, &[u8])> {
+        let at = octets.windows(Self::MARK.len()).rposition(|part| part == Self::MARK)?;
+        let message = &octets[at + Self::MARK.len()..];
+        Self::decode(message).is_ok().then_some((at, message))
+    }
+
     /// Reads what [`LastWords::strip`] gave.
     pub fn decode(message: &[u8]) -> Result<Last<'_>> {
         let (header, body) = message.split_first_chunk().ok_or_else(|| garbage("too short"))?;

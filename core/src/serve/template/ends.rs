@@ -78,6 +78,9 @@ impl Template {
         self.executing -= usize::from(child.executes);
         // All that the child itself wrote lies in the pipe by now.
         let end = child.stderr.read_last(&mut self.packet);
+        if child.executes {
+            child.stderr.part();
+        }
         self.tell(child.link, child.id, &child.ended(reaped, unexecuted), None);
         if end == Read::End {
             forget(&self.epoll, child.stderr.pipe());
