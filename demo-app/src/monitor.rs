@@ -63,14 +63,7 @@ impl Monitor {
         pending.watch();
         let noting = Rc::downgrade(&pending);
         let itself = Watch::new(WatchOf::Itself, folder, move |paths, event| {
-            if let Some(noting) = noting.upgrade()
-                && is_other_file(event)
-                && paths.contains(&noting.folder)
-            {
-                noting.watch();
-                noting.all.set(true);
-                noting.flush();
-            }
+            noting.upgrade().inspect(|noting| noting.note_itself(&paths, event));
         });
         Self { pending, _itself: itself }
     }
@@ -90,8 +83,12 @@ impl Pending {
         // First the old one goes: GIO would go on with it, as it has the same name.
         self.inside.take();
         let noting = Rc::downgrade(self);
-        let inside = Watch::new(WatchOf::Inside, &self.folder, move |paths, _| {
-            noting.upgrade().inspect(|noting| noting.note(&paths));
+        let inside = Watch::new(WatchOf::Inside, &self.folder, move |paths, event| {
+            if let Some(noting) = noting.upgrade() {
+                noting.note(&paths);
+                // Told a moment later than above it: what was watched since then is not watched any more.
+                noting.note_itself(&paths, event);
+            }
         });
         self.inside.replace(inside);
     }
@@ -101,6 +98,15 @@ impl Pending {
             self.names.borrow_mut().extend(path.file_name().map(OsString::from));
         }
         self.flush();
+    }
+
+    /// Looks at all of it if it is not the folder that it was.
+    fn note_itself(self: &Rc<Self>, paths: &[PathBuf], event: gio::FileMonitorEvent) {
+        if is_other_file(event) && paths.contains(&self.folder) {
+            self.watch();
+            self.all.set(true);
+            self.flush();
+        }
     }
 
     fn flush(&self) {

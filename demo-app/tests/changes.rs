@@ -64,15 +64,17 @@ fn a_folder_is_renamed_and_back() {
     let away = desktop.path("away");
     let hand = view(&desktop, &folder);
     see_grid(&hand);
-    for _ in 0..3 {
+    for _ in 0..5 {
         fs::rename(&folder, &away).unwrap();
         see_nothing(&hand);
         fs::rename(&away, &folder).unwrap();
         see_grid(&hand);
+        // It is the one that is watched.
+        fs::remove_file(folder.join("b.png")).unwrap();
+        hand.see("no green tile", |screen| !screen.has(GREEN, 100) && screen.has(RED, TILE));
+        write_plain(&folder.join("b.png"), 400, 400, GREEN);
+        see_grid(&hand);
     }
-    // It is the one that is watched.
-    fs::remove_file(folder.join("b.png")).unwrap();
-    hand.see("no green tile", |screen| !screen.has(GREEN, 100) && screen.has(RED, TILE));
     hand.close();
 }
 
