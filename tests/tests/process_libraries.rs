@@ -1,9 +1,10 @@
 //! F3, F20: a library that uses tine by itself, whatever loads it and however; `main` runs once.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use tine::{Cause, Template};
+use tine::{Cause, Template, Worker};
 use tine_tests::places::{HERE, answer_of, loader, output_of, this};
 use tine_tests::told::Told;
 use tine_tests::{cases, native, runner};
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         a_library_in_a_namespace_of_its_own,
         libraries_beside_each_other,
         a_library_that_a_worker_has_loaded,
+        a_library_beside_another_program_with_tine,
     ];
     runner::run(&template, cases)
 }
@@ -185,4 +187,37 @@ fn a_library_that_a_worker_has_loaded(template: &Template) {
     let exit = told.exit();
     let Cause::Failed(text) = exit.cause() else { panic!("{exit}") };
     assert!(text.contains(&copy.display().to_string()), "{text}");
+}
+
+tine::entry!(OWN = own);
+/// Which the library does not have.
+fn own(worker: Worker) -> std::io::Result<()> {
+    worker.socket().write_all(b"the program's own")
+}
+
+/// F3, F17, F20: what is meant for another program is for its own copy of tine, whichever runs first; one that has none
+/// leaves it to the library.
+fn a_library_beside_another_program_with_tine(template: &Template) {
+    let folder = folder();
+    let host = host(folder.path());
+    let at_the_far_end = |program: &Path, entry: &str| {
+        let (list, program) = (library().display().to_string(), program.display().to_string());
+        let script = format!("LD_PRELOAD='{list}' TINE_TEMPLATE=remote exec '{program}'");
+        let told = Told::run(template.command("sh").args(["-c", &script]).remote(), entry);
+        let answer = String::from_utf8_lossy(&told.answer()).into_owned();
+        assert!(told.exit().success(), "{}", told.exit());
+        answer
+    };
+    assert_eq!(at_the_far_end(&this(), OWN.name()), "the program's own");
+    let preloaded =
+        format!("LD_PRELOAD Some({:?}), TINE_TEMPLATE None", library().display().to_string());
+    assert_eq!(at_the_far_end(&host, "tine_test_library::tell"), preloaded);
+    for (program, entry) in [(this(), OWN.name()), (host, "tine_test_library::tell")] {
+        native::set_variable("LD_PRELOAD", &library().display().to_string());
+        let other = Template::program(&program).expect("a template");
+        native::remove_variable("LD_PRELOAD");
+        let told = Told::run(other.fork(), entry);
+        assert!(!told.answer().is_empty());
+        assert!(told.exit().success(), "{}", told.exit());
+    }
 }

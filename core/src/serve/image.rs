@@ -35,7 +35,7 @@ const OWN_IMAGE: &str = "/proc/self/exe";
 
 /// For which copy: the program's.
 const PROGRAM: &str = "program";
-/// For which copy: of another program, the first that comes.
+/// For which copy: of another program, its own; or if it has none, the first that comes.
 const ANY: &str = "any";
 
 #[expect(unsafe_code, reason = "linkme names a linker section; the function itself is safe")]
@@ -48,7 +48,10 @@ fn take_over() {
         return;
     }
     if role == "remote" {
-        remote();
+        if library::is_preferred() {
+            remote();
+        }
+        return;
     }
     let Some((role, copy)) = role.to_str().and_then(|role| role.rsplit_once(' ')) else { return };
     let Some(role) = Role::parse(role) else { return };

@@ -27,6 +27,48 @@ pub(crate) fn is_program() -> bool {
     is_first && first.holds(own_place())
 }
 
+/// Tells whether the program has a copy of tine: this one, or another.
+pub(crate) fn program_has_one() -> bool {
+    let program = Program::find();
+    program.holds(own_place()) || program.notes.iter().any(|(place, size)| has_note(*place, *size))
+}
+
+/// By which a program that links tine is known to libraries: a note as elf(5) has it.
+#[repr(C)]
+struct Note {
+    name_size: u32,
+    content_size: u32,
+    kind: u32,
+    name: [u8; 8],
+}
+
+const NAME: &[u8; 5] = b"tine\0";
+
+#[used]
+// SAFETY: the section is of a type of its own, and its content is what a note has to be.
+#[unsafe(link_section = ".note.tine")]
+static NOTE: Note =
+    Note { name_size: NAME.len() as u32, content_size: 0, kind: 1, name: *b"tine\0\0\0\0" };
+
+/// Looks for it in a part of the program that has notes.
+fn has_note(place: usize, size: usize) -> bool {
+    // SAFETY: the program's headers say that it lies there, as long as the program runs.
+    let mut rest =
+        unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance::<u8>(place), size) };
+    while let Some((head, after)) = rest.split_first_chunk::<12>() {
+        let word = |at: usize| {
+            u32::from_ne_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
+        };
+        let (name, content) = (word(0), word(4));
+        if after.get(..name) == Some(NAME) {
+            return true;
+        }
+        let next = name.next_multiple_of(4).saturating_add(content.next_multiple_of(4));
+        rest = after.get(next..).unwrap_or_default();
+    }
+    false
+}
+
 /// The file that this code lies in.
 pub(crate) fn own() -> Option<Mapped> {
     mapped(own_place())
@@ -47,6 +89,8 @@ struct Program {
     start: usize,
     /// From and to, of each part.
     parts: Vec<(usize, usize)>,
+    /// Place and size, of each part that has notes.
+    notes: Vec<(usize, usize)>,
 }
 
 impl Program {
@@ -74,9 +118,15 @@ unsafe extern "C" fn first(
     let program = unsafe { &mut *program.cast::<Program>() };
     // SAFETY: the description says that so many headers are there.
     let headers = unsafe { std::slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
-    for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
+    for header in headers {
         let from = (object.dlpi_addr as usize).wrapping_add(header.p_vaddr as usize);
-        program.parts.push((from, from.wrapping_add(header.p_memsz as usize)));
+        match header.p_type {
+            libc::PT_LOAD => {
+                program.parts.push((from, from.wrapping_add(header.p_memsz as usize)));
+            }
+            libc::PT_NOTE => program.notes.push((from, header.p_memsz as usize)),
+            _ => (),
+        }
     }
     program.start = program.parts.first().map_or(0, |(from, _)| *from);
     1

@@ -75,7 +75,7 @@ impl Library {
 /// is executed from here has no need of it.
 pub(super) fn is_for(copy: &str) -> bool {
     match copy {
-        ANY => true,
+        ANY => is_preferred(),
         PROGRAM => sys::library::is_program(),
         _ => {
             let own = sys::library::own().is_some_and(|own| own.file == copy);
@@ -85,6 +85,12 @@ pub(super) fn is_for(copy: &str) -> bool {
             own
         }
     }
+}
+
+/// Tells whether what may be for any copy is for this one: that of the program, if it has one, goes before those of its
+/// libraries, which come to run first.
+pub(super) fn is_preferred() -> bool {
+    sys::library::is_program() || !sys::library::program_has_one()
 }
 
 fn forget() {
