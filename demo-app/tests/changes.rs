@@ -2,58 +2,17 @@
 
 mod desktop;
 
+use desktop::colours::{
+    BLUE, COLORS, GREEN, LARGE, RED, TILE, colours, see_grid, see_large, view, write_colours,
+};
 use desktop::{Desktop, Hand, Reader, write_plain};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-const RED: [u8; 3] = [220, 30, 40];
-const GREEN: [u8; 3] = [20, 180, 60];
-const BLUE: [u8; 3] = [30, 60, 210];
-const COLORS: [[u8; 3]; 3] = [RED, GREEN, BLUE];
-
-/// More pixels than a tile has, and less than a picture in the window.
-const LARGE: usize = 200 * 200;
-/// Most of a tile.
-const TILE: usize = 140 * 140;
-
-/// Writes three pictures of a colour each: a.png, b.png and c.png.
-fn write_colours(folder: &Path) {
-    for (name, color) in ["a.png", "b.png", "c.png"].into_iter().zip(COLORS) {
-        write_plain(&folder.join(name), 400, 400, color);
-    }
-}
-
-fn colours(desktop: &Desktop) -> PathBuf {
-    let folder = desktop.pictures("colours");
-    write_colours(&folder);
-    folder
-}
-
-fn view<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
-    let mut viewer = desktop.viewer();
-    viewer.args(["--size", "900x650"]).arg(path);
-    Hand::start(desktop, viewer)
-}
-
-#[track_caller]
-fn see_grid(hand: &Hand<'_>) {
-    hand.see("three tiles", |screen| {
-        COLORS.iter().all(|color| (TILE..LARGE).contains(&screen.pixels_of(*color)))
-    });
-}
-
 #[track_caller]
 fn see_nothing(hand: &Hand<'_>) {
     hand.see("no tiles", |screen| COLORS.iter().all(|color| !screen.has(*color, 100)));
-}
-
-#[track_caller]
-fn see_large(hand: &Hand<'_>, color: [u8; 3]) {
-    hand.see("one picture", |screen| {
-        let others = COLORS.iter().filter(|other| **other != color);
-        screen.has(color, LARGE) && others.into_iter().all(|other| !screen.has(*other, 100))
-    });
 }
 
 /// K3: a folder that is renamed is gone, and shown again when it has its name back.

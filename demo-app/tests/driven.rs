@@ -2,19 +2,12 @@
 
 mod desktop;
 
+use desktop::colours::{BLUE, GREEN, LARGE, RED, TILE, see_grid, see_large, view};
 use desktop::{Desktop, Hand, Reader, Screen, write_plain};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-const RED: [u8; 3] = [220, 30, 40];
-const GREEN: [u8; 3] = [20, 180, 60];
-const BLUE: [u8; 3] = [30, 60, 210];
-
-/// More pixels than a tile has, and less than a picture in the window.
-const LARGE: usize = 200 * 200;
-/// Most of a tile.
-const TILE: usize = 140 * 140;
 /// Width and height of a thumbnail.
 const SIDE: usize = 160;
 
@@ -25,28 +18,6 @@ fn colours(desktop: &Desktop) -> PathBuf {
         write_plain(&folder.join(name), side, side, color);
     }
     folder
-}
-
-fn view<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
-    let mut viewer = desktop.viewer();
-    viewer.args(["--size", "900x650"]).arg(path);
-    Hand::start(desktop, viewer)
-}
-
-#[track_caller]
-fn see_grid(hand: &Hand<'_>) {
-    hand.see("three tiles", |screen| {
-        [RED, GREEN, BLUE].iter().all(|color| (TILE..LARGE).contains(&screen.pixels_of(*color)))
-    });
-}
-
-#[track_caller]
-fn see_large(hand: &Hand<'_>, color: [u8; 3]) {
-    let others = [RED, GREEN, BLUE].into_iter().filter(|other| *other != color);
-    let others: Vec<_> = others.collect();
-    hand.see("one picture", |screen| {
-        screen.has(color, LARGE) && others.iter().all(|other| !screen.has(*other, 100))
-    });
 }
 
 #[test]

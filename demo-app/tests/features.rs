@@ -2,41 +2,20 @@
 
 mod desktop;
 
+use desktop::colours::{BLUE, COLORS, GREEN, LARGE, RED, colours, see_large, view};
 use desktop::{Desktop, Hand, Reader, Told, write_plain};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbaImage};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-const RED: [u8; 3] = [220, 30, 40];
-const GREEN: [u8; 3] = [20, 180, 60];
-const BLUE: [u8; 3] = [30, 60, 210];
 /// Of the frame around a window that takes what is dragged.
 const ACCENT: [u8; 3] = [53, 132, 228];
-const COLORS: [[u8; 3]; 3] = [RED, GREEN, BLUE];
-
-/// More pixels than a tile has, and less than a picture in the window.
-const LARGE: usize = 200 * 200;
-
-/// Three pictures of a colour each: a.png, b.png and c.png.
-fn colours(desktop: &Desktop) -> PathBuf {
-    let folder = desktop.pictures("colours");
-    for (name, color) in ["a.png", "b.png", "c.png"].into_iter().zip(COLORS) {
-        write_plain(&folder.join(name), 400, 400, color);
-    }
-    folder
-}
-
-fn view<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
-    let mut viewer = desktop.viewer();
-    viewer.args(["--size", "900x650"]).arg(path);
-    Hand::start(desktop, viewer)
-}
 
 /// A picture that is red on the left and blue on the right.
 fn write_halves(path: &Path, width: u32, height: u32) {
@@ -44,14 +23,6 @@ fn write_halves(path: &Path, width: u32, height: u32) {
         image::Rgb(if x < width / 2 { RED } else { BLUE })
     });
     halves.save(path).expect("a picture in the test's folder");
-}
-
-#[track_caller]
-fn see_large(hand: &Hand<'_>, color: [u8; 3]) {
-    hand.see("one picture", |screen| {
-        let others = COLORS.iter().filter(|other| **other != color);
-        screen.has(color, LARGE) && others.into_iter().all(|other| !screen.has(*other, 100))
-    });
 }
 
 /// K3: an animated GIF moves in the single view, from its end to its start again, and is still when it is left.

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 
+pub mod colours;
 mod hand;
 mod pointer;
 mod reader;
