@@ -21,7 +21,7 @@ use tine_viewer::worker::DECODE;
 
 use crate::arrange::Arrangement;
 use crate::cache::{Cache, Saver};
-use crate::catalog::Kind;
+use crate::catalog::{Catalog, Kind};
 use crate::files::Files;
 use crate::id_set::IdSet;
 use crate::index::Index;
@@ -210,6 +210,11 @@ impl Gallery {
     /// A picture's file.
     pub fn path(&self, id: u32) -> PathBuf {
         self.imp().catalog.borrow().path(id)
+    }
+
+    /// The names of all, for who goes through many of them in another thread.
+    pub fn catalog(&self) -> Catalog {
+        self.imp().catalog.borrow().clone()
     }
 
     /// Whether it is a picture or a folder.

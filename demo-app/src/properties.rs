@@ -3,15 +3,15 @@
 use adw::prelude::*;
 use gtk4::{gio, glib};
 use std::collections::BTreeSet;
-use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tine::{Template, rpc};
 use tine_viewer::worker::{DESCRIBE, Facts, sandbox};
 
 use crate::beside::beside;
-use crate::catalog::Kind;
+use crate::catalog::{Catalog, Kind};
 use crate::files::open_picture;
+use crate::id_set::IdSet;
 use crate::window::Window;
 
 /// How long a worker may take to look into a file: as long as one that decodes it.
@@ -33,33 +33,49 @@ pub fn show(window: &Window, template: &Template, path: &Path, kind: Kind) {
     }
 }
 
-/// Shows what there is to know about several files together.
-pub fn show_several(window: &Window, paths: Vec<PathBuf>) {
+/// What there is to know about several files together.
+#[derive(Default)]
+struct Sum {
+    folders: BTreeSet<PathBuf>,
+    octets: u64,
+    unreadable: usize,
+}
+
+impl Sum {
+    fn add(mut self, path: &Path) -> Self {
+        match path.metadata() {
+            Ok(inode) if inode.is_file() => self.octets += inode.len(),
+            Ok(_) => (),
+            Err(_) => self.unreadable += 1,
+        }
+        let folder = path.parent().unwrap_or(path);
+        if !self.folders.contains(folder) {
+            self.folders.insert(folder.into());
+        }
+        self
+    }
+}
+
+/// Shows it of these. There may be a million of them, or a slow disk: neither holds the window up.
+pub fn show_several(window: &Window, catalog: Catalog, ids: IdSet) {
     let files = adw::PreferencesGroup::builder().title("Files").build();
     let page = adw::PreferencesPage::new();
     page.add(&files);
     beside(window, "Properties", (480, 320), &page).present();
-    add(&files, "Number", &paths.len().to_string());
-    let parents: BTreeSet<_> = paths.iter().filter_map(|path| path.parent()).collect();
-    match (parents.len(), parents.first()) {
-        (1, Some(folder)) => add(&files, "Folder", &folder.to_string_lossy()),
-        (folders, _) => add(&files, "Folders", &folders.to_string()),
-    }
+    add(&files, "Number", &ids.len().to_string());
     glib::spawn_future_local(async move {
-        // Of a slow disk, it may take a while.
-        let sized = gio::spawn_blocking(move || {
-            let size = |inode: Metadata| if inode.is_dir() { 0 } else { inode.len() };
-            let sizes = paths.iter().map(|path| path.metadata().map(size));
-            sizes.fold((0, 0), |(size, unknown), file| match file {
-                Ok(octets) => (size + octets, unknown),
-                Err(_) => (size, unknown + 1),
-            })
+        let summing = gio::spawn_blocking(move || {
+            ids.iter().fold(Sum::default(), |sum, id| sum.add(&catalog.path(id)))
         });
         // A panic in there has said so.
-        let Ok((size, unknown)) = sized.await else { return };
-        add(&files, "Size", &glib::format_size(size));
-        if unknown > 0 {
-            add(&files, "Not Readable", &format!("{unknown} of them"));
+        let Ok(Sum { folders, octets, unreadable }) = summing.await else { return };
+        match (folders.len(), folders.first()) {
+            (1, Some(folder)) => add(&files, "Folder", &folder.to_string_lossy()),
+            (folders, _) => add(&files, "Folders", &folders.to_string()),
+        }
+        add(&files, "Size", &glib::format_size(octets));
+        if unreadable > 0 {
+            add(&files, "Not Readable", &format!("{unreadable} of them"));
         }
     });
 }

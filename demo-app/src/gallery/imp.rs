@@ -7,7 +7,6 @@ use std::sync::OnceLock;
 
 use super::under_way::UnderWay;
 use crate::cache::{Cache, Saver};
-use crate::catalog::Catalog;
 use crate::monitor::Monitor;
 use crate::picture_list::PictureList;
 use crate::thumbnails::Thumbnails;

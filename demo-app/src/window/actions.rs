@@ -208,13 +208,13 @@ impl Window {
 
     fn show_properties(&self) {
         let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
-        let paths = chosen.iter().map(|id| gallery.path(id));
-        match (chosen.len(), chosen.iter().next()) {
+        let first = chosen.iter().next();
+        match (chosen.len(), first) {
             (1, Some(id)) => {
                 let template = &self.shared().template;
                 crate::properties::show(self, template, &gallery.path(id), gallery.kind(id));
             }
-            (_, Some(_)) => crate::properties::show_several(self, paths.collect()),
+            (_, Some(_)) => crate::properties::show_several(self, gallery.catalog(), chosen),
             (_, None) => (),
         }
     }

@@ -16,21 +16,19 @@ struct Place {
     sources: Vec<Source>,
     /// The folder, if it is one, by its own name.
     folder: Option<PathBuf>,
-    /// What there is otherwise.
+    /// What it is called if it is none.
     others: String,
 }
 
 impl Place {
     fn of(paths: &[PathBuf]) -> Self {
         let full = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.into());
-        let all_files = paths.iter().all(|path| !path.is_dir());
-        let others = format!("{} {}", paths.len(), if all_files { "files" } else { "places" });
         match paths {
             [file] if !file.is_dir() => {
                 let (folder, name) = split(file);
                 let (at_once, full) = (Some(file.clone()), Some(full(&folder)));
                 let sources = vec![Source::Folder(folder, Some(name))];
-                Self { at_once, sources, folder: full, others }
+                Self { at_once, sources, folder: full, others: String::new() }
             }
             _ => {
                 let source = |path: &PathBuf| match path.is_dir() {
@@ -41,7 +39,10 @@ impl Place {
                     [folder] => Some(full(folder)),
                     _ => None,
                 };
-                let sources = paths.iter().map(source).collect();
+                let sources: Vec<_> = paths.iter().map(source).collect();
+                let are_files = sources.iter().all(|source| matches!(source, Source::File(_)));
+                let what = if are_files { "files" } else { "places" };
+                let others = format!("{} {what}", paths.len());
                 Self { at_once: None, sources, folder, others }
             }
         }

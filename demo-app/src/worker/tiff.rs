@@ -203,12 +203,11 @@ enum Values {
 
 impl Values {
     fn of(samples: DecodingResult) -> Self {
-        let upper = |octets: Vec<u8>| Self::Octets(octets);
         match samples {
             DecodingResult::U8(all) => Self::Octets(all),
-            DecodingResult::U16(all) => upper(all.iter().map(|v| (v >> 8) as u8).collect()),
-            DecodingResult::U32(all) => upper(all.iter().map(|v| (v >> 24) as u8).collect()),
-            DecodingResult::U64(all) => upper(all.iter().map(|v| (v >> 56) as u8).collect()),
+            DecodingResult::U16(all) => Self::Octets(all.iter().map(|v| (v >> 8) as u8).collect()),
+            DecodingResult::U32(all) => Self::Octets(all.iter().map(|v| (v >> 24) as u8).collect()),
+            DecodingResult::U64(all) => Self::Octets(all.iter().map(|v| (v >> 56) as u8).collect()),
             DecodingResult::I8(all) => stretched(all.iter().map(|v| (*v).into())),
             DecodingResult::I16(all) => stretched(all.iter().map(|v| (*v).into())),
             DecodingResult::I32(all) => stretched(all.iter().map(|v| *v as f32)),
