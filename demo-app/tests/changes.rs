@@ -7,7 +7,7 @@ use desktop::colours::{
 };
 use desktop::{Desktop, Hand, Reader, write_plain};
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 #[track_caller]
