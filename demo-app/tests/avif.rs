@@ -58,6 +58,51 @@ fn colours_of_all_kinds_are_shown() {
     assert_shows("grey.avif", size, [&greys[0], &greys[1], &greys[2], &greys[3]]);
 }
 
+/// Numbers of ITU-T H.273 tell how samples become colours, and whether they use all values that there are.
+#[test]
+fn colours_are_taken_as_the_file_tells() {
+    let size = Size::new(48, 32);
+    for name in ["limited.avif", "limited-rgb.avif", "ycgco.avif", "other-kind.avif"] {
+        assert_shows(name, size, [&RED, &GREEN, &BLUE, &WHITE]);
+    }
+    // In sRGB; by littleCMS.
+    let expected: [&[u8]; 4] = [&[239, 0, 22], &[0, 183, 32], &[16, 61, 218], &[240, 240, 240]];
+    assert_shows("p3.avif", size, expected);
+    // These are brighter than a screen is.
+    let expected: [&[u8]; 4] = [&[255, 0, 0], &[0, 255, 0], &[0, 0, 255], &[255, 255, 255]];
+    assert_shows("bright.avif", size, expected);
+}
+
+/// Fewer samples of colours than pixels are mixed, without steps and in their places.
+#[test]
+fn what_has_half_of_the_colours_is_smooth() {
+    for name in ["halved.avif", "half-rows.avif"] {
+        let Picture { pixels, .. } = decoded(name);
+        assert_eq!((pixels.size, pixels.format), (Size::new(67, 45), PixelFormat::Rgb8), "{name}");
+        for (at, shown) in pixels.bytes.as_chunks::<3>().0.iter().enumerate() {
+            let (x, y) = (at % 67, at / 67);
+            let drawn = [30 + 3 * x, 230 - 4 * y, 20 + x + 3 * y].map(|colour| colour as u8);
+            let is_near = shown.iter().zip(drawn).all(|(shown, drawn)| shown.abs_diff(drawn) <= 5);
+            assert!(is_near, "{name} shows {shown:?} for {drawn:?} at {x}, {y}");
+        }
+    }
+}
+
+#[test]
+fn parts_are_put_together_and_cut_off() {
+    assert_shows("parts.avif", Size::new(128, 128), [&RED, &GREEN, &BLUE, &WHITE]);
+    assert_shows("cut.avif", Size::new(48, 32), [&RED, &GREEN, &BLUE, &WHITE]);
+}
+
+/// Whether there is a picture of its own for it or not.
+#[test]
+fn of_a_sequence_the_first_is_shown() {
+    let opaque = [RED, GREEN, BLUE, WHITE].map(|[red, green, blue]| [red, green, blue, 255]);
+    let expected = opaque.each_ref().map(|pixel| &pixel[..]);
+    assert_shows("film.avif", Size::new(48, 32), expected);
+    assert_shows("film-alone.avif", Size::new(48, 32), expected);
+}
+
 #[test]
 fn what_is_half_transparent_is_premultiplied() {
     let opaque = |[red, green, blue]: [u8; 3]| [red, green, blue, 255];
@@ -83,8 +128,12 @@ fn damaged_ones_are_refused() {
         let refused = decode(file, WANT).expect_err("a part of the file is no picture");
         assert!(!matches!(refused, DecodeError::Io(_)), "{length}: {refused}");
     }
-    let start = whole.windows(4).position(|part| part == b"mdat").unwrap() + 4;
-    for at in start..whole.len() {
+    let start_of = |file: &[u8]| file.windows(4).position(|part| part == b"mdat").unwrap() + 4;
+    let parts = fs::read(path("parts.avif")).unwrap();
+    let stream = (start_of(&whole)..whole.len()).map(|at| (&whole, at));
+    // Each takes a while: those that are left out are like those beside them.
+    let records = (12..start_of(&parts)).step_by(5).map(|at| (&parts, at));
+    for (whole, at) in stream.chain(records) {
         let mut broken = whole.clone();
         broken[at] ^= 0xFF;
         let mut file = tempfile::tempfile().unwrap();

@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 
 use image::{DynamicImage, ImageBuffer, RgbImage, Rgba, RgbaImage};
+#[cfg(feature = "avif")]
+use moxcms::{CicpProfile, MatrixCoefficients};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
 /// Brings 8-bit colours from the space of an ICC profile to sRGB. A profile that is broken, or one of other colours
@@ -44,6 +46,25 @@ pub(super) fn inks_to_srgb(inks: &[u8], profile: &[u8]) -> Option<Vec<u8>> {
     // Four of anything are laid out so.
     (profile.color_space == DataColorSpace::Cmyk)
         .then(|| transformed(&profile, inks, Layout::Rgba, Layout::Rgb))?
+}
+
+/// A profile of colours that are told by numbers of ITU-T H.273: which red, green and blue, and by which curve.
+/// `None` if they are shown as sRGB. The curves of television are taken for that of sRGB: so screens show them.
+#[cfg(feature = "avif")]
+pub(super) fn profile_of(primaries: u16, transfer: u16) -> Option<Vec<u8>> {
+    let (primaries, transfer) = (u8::try_from(primaries).ok()?, u8::try_from(transfer).ok()?);
+    let primaries = if matches!(primaries, 0 | 2 | 3) { 1 } else { primaries };
+    let transfer = if matches!(transfer, 4 | 5 | 8 | 17) { transfer } else { 13 };
+    if (primaries, transfer) == (1, 13) {
+        return None;
+    }
+    let profile = ColorProfile::new_from_cicp(CicpProfile {
+        color_primaries: primaries.try_into().ok()?,
+        transfer_characteristics: transfer.try_into().ok()?,
+        matrix_coefficients: MatrixCoefficients::Identity,
+        full_range: true,
+    });
+    profile.encode().ok()
 }
 
 fn rgb_to_srgb(image: DynamicImage, profile: &ColorProfile) -> DynamicImage {
@@ -118,7 +139,7 @@ static CURVE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// What is no number is dark.
-fn encode(light: f32) -> u8 {
+pub(super) fn encode(light: f32) -> u8 {
     CURVE[(light.clamp(0.0, 1.0) * STEPS as f32) as usize]
 }
 

@@ -18,6 +18,8 @@ impl Format {
     /// The format of a file that begins with `head`: its first octets, 64 KiB if there are so many.
     pub(super) fn of(head: &[u8]) -> Option<Self> {
         match image::guess_format(head) {
+            #[cfg(feature = "avif")]
+            _ if super::avif::is_avif(head) => Some(Self::Other(ImageFormat::Avif)),
             Ok(ImageFormat::Jpeg) => Some(Self::Jpeg),
             Ok(format) => Some(Self::Other(format)),
             Err(_) if is_big_tiff(head) => Some(Self::Other(ImageFormat::Tiff)),
