@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 
 use gtk4::gdk;
 use tine::{Template, Timer, rpc};
+use tine_viewer::layout::{Layout, PixelFormat, Size};
 use tine_viewer::worker::{ANIMATE, Play, Shown, sandbox};
+
+use crate::texture::texture;
 
 /// Frames that are decoded, or being so, while one is shown.
 const AHEAD: usize = 2;
@@ -110,7 +113,8 @@ impl Inside {
 /// A frame and how long it is shown; `None` if the worker lies about it.
 fn frame(shown: Shown) -> Option<(gdk::Texture, Duration)> {
     let Shown { pixels, width, height, millis } = shown;
-    let (stride, format) = (4 * width as usize, gdk::MemoryFormat::R8g8b8a8Premultiplied);
-    let texture = tine_gtk4::texture(pixels, width, height, stride, format).ok()?;
+    let (stride, format) = (width.checked_mul(4)?, PixelFormat::Rgba8Premultiplied);
+    let layout = Layout { size: Size::new(width, height), stride, format };
+    let texture = texture(pixels, layout).ok()?;
     Some((texture, Duration::from_millis(millis.into())))
 }

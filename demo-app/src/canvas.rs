@@ -1,5 +1,6 @@
 //! The picture itself: drawn at a scale, turned, and moved about.
 
+use fast_image_resize::Resizer;
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
 use gtk4::{gdk, glib, graphene};
@@ -7,8 +8,18 @@ use std::cell::{Cell, RefCell};
 use tine_viewer::layout::Size;
 
 use crate::level::Level;
+use crate::seen::View;
+use crate::texture::is_by_processor;
 use crate::wholes::Detail;
 use crate::zoom::{NATURAL, Pair, Zoom};
+
+/// What was drawn last, where the processor draws.
+#[derive(Default)]
+struct Seen {
+    resizer: Resizer,
+    /// The octets of its level, the part of it, and that as it is drawn.
+    last: Option<(glib::Bytes, View, gdk::Texture)>,
+}
 
 mod imp {
     use super::*;
@@ -23,6 +34,7 @@ mod imp {
         /// Quarter turns to the right.
         pub turns: Cell<u32>,
         pub zoom: Cell<Zoom>,
+        pub(super) seen: RefCell<Seen>,
         /// Pixels of the screen for a pixel of the picture.
         #[property(get)]
         pub scale: Cell<f64>,
@@ -73,6 +85,7 @@ impl Canvas {
     pub fn set_original(&self, original: Option<Size>) {
         let size = original.map_or((1, 1), |size| (size.width, size.height));
         self.imp().levels.take();
+        self.imp().seen.borrow_mut().last = None;
         self.imp().turns.set(0);
         self.imp().original.set(size);
         self.fit_anew();
@@ -204,8 +217,33 @@ impl Canvas {
         snapshot.save();
         snapshot.translate(&graphene::Point::new(middle.0 as f32, middle.1 as f32));
         snapshot.rotate(90.0 * turns as f32);
-        level.draw(snapshot, &visible, place);
+        match self.seen(level, &place(&level.area()), &visible) {
+            Some((seen, at)) => snapshot.append_texture(&seen, &at),
+            None => level.draw(snapshot, &visible, place),
+        }
         snapshot.restore();
+    }
+
+    /// What is visible of a level that fills `area`, where the processor draws.
+    fn seen(
+        &self,
+        level: &Level,
+        area: &graphene::Rect,
+        visible: &graphene::Rect,
+    ) -> Option<(gdk::Texture, graphene::Rect)> {
+        let (octets, layout) = level.pixels().filter(|_| is_by_processor())?;
+        let (view, at) = View::of(layout.size, area, visible, self.scale_factor().into())?;
+        let mut seen = self.imp().seen.borrow_mut();
+        let Seen { resizer, last } = &mut *seen;
+        // What moves above it does not change it.
+        let last =
+            match last.take().filter(|last| last.0.as_ptr() == octets.as_ptr() && last.1 == view) {
+                Some(last) => last,
+                None => (octets.clone(), view, view.draw(resizer, octets, layout)?),
+            };
+        let texture = last.2.clone();
+        seen.last = Some(last);
+        Some((texture, at))
     }
 }
 

@@ -3,16 +3,24 @@
 
 use gtk4::prelude::*;
 use gtk4::{gdk, glib, graphene};
-use tine_viewer::layout::{Layout, PixelFormat};
+use tine_viewer::layout::Layout;
+
+use crate::seen;
+use crate::texture::memory_format;
 
 /// Width and height of a piece, in pixels. Larger ones take longer than a frame to reach the graphics
 /// card, of smaller ones there are many in view.
 const PIECE: u32 = 1024;
 
+/// Pixels of a picture of which no halved one is made.
+const SMALL: u64 = 2 << 20;
+
 /// A picture at one size.
 #[derive(Clone, Debug)]
 pub struct Level {
     whole: gdk::Texture,
+    /// The octets that it lies in, if they are at hand.
+    pixels: Option<(glib::Bytes, Layout)>,
     /// None if the whole is no larger than a piece or two.
     pieces: Vec<Piece>,
 }
@@ -26,7 +34,7 @@ struct Piece {
 
 impl From<gdk::Texture> for Level {
     fn from(whole: gdk::Texture) -> Self {
-        Self { whole, pieces: Vec::new() }
+        Self { whole, pixels: None, pieces: Vec::new() }
     }
 }
 
@@ -52,7 +60,7 @@ impl Level {
             }
         }
         let whole = part(octets, layout, (0, 0), (width, height));
-        Ok(Self { whole, pieces })
+        Ok(Self { whole, pixels: Some((octets.clone(), layout)), pieces })
     }
 
     /// Pixels in a row.
@@ -65,9 +73,32 @@ impl Level {
         self.whole.height() as u32
     }
 
+    /// All of it, in its own pixels.
+    pub fn area(&self) -> graphene::Rect {
+        graphene::Rect::new(0.0, 0.0, self.width() as f32, self.height() as f32)
+    }
+
     /// All of it.
     pub fn whole(&self) -> &gdk::Texture {
         &self.whole
+    }
+
+    /// The octets that it lies in, if they are at hand.
+    pub fn pixels(&self) -> Option<(&glib::Bytes, Layout)> {
+        self.pixels.as_ref().map(|(octets, layout)| (octets, *layout))
+    }
+
+    /// The same at half the size, half of that, and so on, until it is small enough to be drawn as a whole. It takes
+    /// longer than a frame.
+    pub fn halves(&self) -> Vec<Self> {
+        let mut halves = Vec::new();
+        let mut last = self.pixels.clone();
+        while let Some((octets, layout)) = last.filter(|(_, layout)| layout.size.pixels() > SMALL) {
+            last = seen::half(&octets, layout);
+            halves
+                .extend(last.iter().filter_map(|(octets, layout)| Self::new(octets, *layout).ok()));
+        }
+        halves
     }
 
     /// Draws what of it is to be seen. `place` gives the place of a part of the picture, in its pixels.
@@ -90,27 +121,30 @@ impl Level {
 }
 
 /// A part of the picture, which lies in the same octets. It is within the layout.
-fn part(
+pub fn part(
     octets: &glib::Bytes,
     layout: Layout,
     (left, top): (u32, u32),
     (width, height): (u32, u32),
 ) -> gdk::Texture {
-    let format = match layout.format {
-        PixelFormat::Rgb8 => gdk::MemoryFormat::R8g8b8,
-        PixelFormat::Rgba8Premultiplied => gdk::MemoryFormat::R8g8b8a8Premultiplied,
-    };
     let (depth, stride) = (layout.format.bytes_per_pixel() as usize, layout.stride as usize);
     let start = top as usize * stride + left as usize * depth;
     let end = start + (height as usize - 1) * stride + width as usize * depth;
     let octets = glib::Bytes::from_bytes(octets, start..end);
-    gdk::MemoryTexture::new(width as i32, height as i32, format, &octets, stride).upcast()
+    gdk::MemoryTexture::new(
+        width as i32,
+        height as i32,
+        memory_format(layout.format),
+        &octets,
+        stride,
+    )
+    .upcast()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tine_viewer::layout::Size;
+    use tine_viewer::layout::{PixelFormat, Size};
 
     fn layout(width: u32, height: u32) -> Layout {
         Layout { size: Size::new(width, height), stride: 3 * width, format: PixelFormat::Rgb8 }

@@ -39,6 +39,8 @@ mod picture_list;
 mod picture_view;
 mod poll_clock;
 mod properties;
+mod renderer;
+mod seen;
 mod selection;
 mod settings;
 mod stalls;
@@ -61,6 +63,7 @@ use options::{Command, Options};
 fn main() -> ExitCode {
     let start = Instant::now();
     let template = tine::Template::early();
+    renderer::choose();
     let command = Command::parse(std::env::args_os().skip(1));
     match (command, template) {
         (Err(error), _) => fail(&format!("{error}\nTry 'tine-viewer --help'.")),

@@ -30,7 +30,9 @@ use crate::canvas::Canvas;
 use crate::catalog::Kind;
 use crate::files::open_picture;
 use crate::gallery::{Gallery, Signals, Whole};
+use crate::level::Level;
 use crate::menu::Menu;
+use crate::texture::is_by_processor;
 use crate::thumbnails::Thumbnail;
 use crate::wholes::{Detail, Key};
 
@@ -245,7 +247,8 @@ impl PictureView {
         match result {
             Ok(whole) => {
                 imp.canvas.correct_original(whole.original);
-                imp.canvas.add_level(whole.level);
+                imp.canvas.add_level(whole.level.clone());
+                self.add_halves(whole.level);
                 if whole.animated && detail == Detail::Screen {
                     self.animate();
                 }
@@ -256,6 +259,22 @@ impl PictureView {
                 imp.stack.set_visible_child(&*imp.failed);
             }
         }
+    }
+
+    /// Where the processor draws it must not be given more pixels than a frame has the time for.
+    fn add_halves(&self, level: Level) {
+        if !is_by_processor() {
+            return;
+        }
+        let (this, id) = (self.downgrade(), self.id());
+        glib::spawn_future_local(async move {
+            // A panic in there has said so.
+            let halves = gio::spawn_blocking(move || level.halves()).await.unwrap_or_default();
+            // Meanwhile one may have gone on.
+            if let Some(this) = this.upgrade().filter(|this| this.id() == id && this.is_settled()) {
+                halves.into_iter().for_each(|level| this.imp().canvas.add_level(level));
+            }
+        });
     }
 
     /// Says that it takes a while, if it does.

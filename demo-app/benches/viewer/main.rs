@@ -10,7 +10,8 @@
 //! All have the same two processors and make thumbnails of 256 pixels. The pictures have been read before,
 //! so that no disk is measured; `cold` and `warm` are about the cache of thumbnails. A rate is that of the
 //! whole program, from its start to its end; of tumbler, a service, from the request on.
-//! `--quick` measures once, an eighth of openclipart, and no folder of a million.
+//! `--quick` measures once, an eighth of openclipart, and no folder of a million; `--large` nothing but the large
+//! picture.
 
 #[path = "../../tests/desktop/mod.rs"]
 mod desktop;
@@ -34,6 +35,8 @@ const PROCESSORS: usize = 2;
 
 /// How much is measured.
 pub struct Plan {
+    /// Whether there are sets beside the large picture.
+    sets: bool,
     /// Each of how many files of the largest set.
     every: usize,
     /// Rounds over the small sets, of which the median counts.
@@ -48,8 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scratch = pictures::scratch()?;
     let desktop = Desktop::start();
     let mut report = Report::default();
-    for set in pictures::sets(scratch.path(), &plan, &mut report)? {
-        measure(&desktop, &set, &plan, &mut report)?;
+    if plan.sets {
+        for set in pictures::sets(scratch.path(), &plan, &mut report)? {
+            measure(&desktop, &set, &plan, &mut report)?;
+        }
     }
     for &files in plan.huge {
         let folder = pictures::hard_links(scratch.path(), files)?;
@@ -58,6 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let large = pictures::large(scratch.path())?;
     runs::open(&desktop, &large, &mut report)?;
+    runs::zoom(&desktop, &large, &mut report)?;
     report.tell();
     report.table();
     report.bounds();
@@ -65,13 +71,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn plan(args: impl Iterator<Item = String>) -> Result<Plan, String> {
-    let mut plan = Plan { every: 1, rounds: 3, huge: &[1_000, 10_000, 100_000, 1_000_000] };
+    let huge = &[1_000, 10_000, 100_000, 1_000_000];
+    let mut plan = Plan { sets: true, every: 1, rounds: 3, huge };
     for arg in args {
         match &arg[..] {
             // What `cargo bench` gives every bench.
             "--bench" => {}
-            "--quick" => plan = Plan { every: 8, rounds: 1, huge: &[1_000, 10_000, 100_000] },
-            _ => return Err(format!("unknown option {arg}: --quick")),
+            "--quick" => plan = Plan { every: 8, rounds: 1, huge: &huge[..3], ..plan },
+            "--large" => plan = Plan { sets: false, huge: &[], ..plan },
+            _ => return Err(format!("unknown option {arg}: --quick or --large")),
         }
     }
     Ok(plan)

@@ -137,6 +137,22 @@ pub fn open(desktop: &Desktop, file: &Path, report: &mut Report) -> Result<(), B
     Ok(())
 }
 
+/// It is looked at closely, step by step, and from afar again.
+pub fn zoom(desktop: &Desktop, file: &Path, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    forget_thumbnails(desktop)?;
+    let hand = start(desktop, file);
+    rest(&hand);
+    for _ in 0..3 {
+        // From 6 % to three pixels for one.
+        hand.press(&["plus"; 18]);
+        hand.press(&["Right", "Down"].repeat(6));
+        hand.press(&["minus"; 18]);
+    }
+    let seen = close(desktop, hand)?;
+    add(report, &seen, |figure| figure.files(1).named("100 megapixels").during("zooming"));
+    Ok(())
+}
+
 /// Where there is no graphics card GTK would have one imitated, by the same processors.
 fn drawn_by_processor(viewer: &mut Command) -> &mut Command {
     viewer.env("GSK_RENDERER", "cairo")

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::files::open_picture;
+use crate::renderer;
 
 impl Window {
     /// Asks with which program to open the file.
@@ -33,7 +34,9 @@ impl Window {
     }
 
     fn launch_context(&self) -> gdk::AppLaunchContext {
-        WidgetExt::display(self).app_launch_context()
+        let context = WidgetExt::display(self).app_launch_context();
+        renderer::keep_from(&context);
+        context
     }
 
     /// Has the file manager show the files, over D-Bus as all of them understand it.

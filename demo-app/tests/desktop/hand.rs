@@ -1,6 +1,6 @@
 //! A person in front of a viewer that runs: keys go in, and what is on the screen is looked at.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -77,16 +77,34 @@ impl<'a> Hand<'a> {
     /// under it. Comes back when it is gone.
     #[track_caller]
     pub fn choose(&self, at: (u32, u32), letter: &str) {
-        let before = self.eyes.windows();
-        let menu = || self.eyes.windows().into_iter().find(|window| !before.contains(window));
-        self.press_button(at, "3");
-        self.wait_until("no menu", || menu().is_some());
+        let menu = self.new_window("no menu", || self.press_button(at, "3"));
         self.press(&[letter]);
-        self.wait_until("the menu stays", || menu().is_none());
+        self.wait_until("the menu stays", || !self.eyes.windows().contains(&menu));
     }
 
+    /// Does what leads to a dialog, and gives it the keyboard as a window manager would.
     #[track_caller]
-    fn wait_until(&self, trouble: &str, is_so: impl Fn() -> bool) {
+    pub fn open_dialog(&self, open: impl FnOnce()) {
+        let dialog = self.new_window("no dialog", open).to_string();
+        self.desktop.run(&["xdotool", "windowfocus", "--sync", &dialog]);
+    }
+
+    /// Does what leads to another window, and waits for it.
+    #[track_caller]
+    fn new_window(&self, trouble: &str, open: impl FnOnce()) -> u32 {
+        let before = self.eyes.windows();
+        let new = Cell::new(None);
+        open();
+        self.wait_until(trouble, || {
+            new.set(self.eyes.windows().into_iter().find(|window| !before.contains(window)));
+            new.get().is_some()
+        });
+        new.get().expect("it was waited for")
+    }
+
+    /// Waits until it is so.
+    #[track_caller]
+    pub fn wait_until(&self, trouble: &str, is_so: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_so() {
             let windows = self.eyes.windows();
