@@ -1,4 +1,4 @@
-//! The example runs, and adds up right.
+//! K2: the example runs, and adds up right.
 
 // tine-tests depends on this package, and so cannot be a dependency of it that is published.
 #[path = "../../../tests/src/examples.rs"]

@@ -1,4 +1,4 @@
-//! The examples run: one without a display, one on an X server without a screen.
+//! K2, and K6 by what README shows: the examples run: one without a display, one on an X server without a screen.
 
 // tine-tests depends on this package, and so cannot be a dependency of it that is published.
 #[path = "../../../tests/src/examples.rs"]

@@ -1,4 +1,4 @@
-//! The example runs on an X server without a screen, and ends when both promises are settled.
+//! K2: the example runs on an X server without a screen, and ends when both promises are settled.
 
 // tine-tests depends on this package, and so cannot be a dependency of it that is published.
 #[path = "../../../tests/src/examples.rs"]

@@ -1,4 +1,4 @@
-//! The example runs on an X server without a screen, and ends when all is shown.
+//! K2: the example runs on an X server without a screen, and ends when all is shown.
 
 // tine-tests depends on this package, and so cannot be a dependency of it that is published.
 #[path = "../../../tests/src/examples.rs"]

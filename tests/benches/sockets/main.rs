@@ -1,4 +1,4 @@
-//! Bench `sockets`: many socket pairs, of which a few are active; each request reads an octet, writes one
+//! Bench `sockets` (E18): many socket pairs, of which a few are active; each request reads an octet, writes one
 //! to another pair and resets a timer. The second program of AnyEvent's manual.
 //!
 //! `--case NAME` (also several times) runs only some of the cases.

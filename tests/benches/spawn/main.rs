@@ -1,4 +1,4 @@
-//! Bench `spawn`: how fast workers come to be, and how long the app's thread is held, beside the peers.
+//! Bench `spawn` (F29): how fast workers come to be, and how long the app's thread is held, beside the peers.
 //!
 //! Every case is a program of its own, for a template is forked first thing in `main`; the app's data
 //! comes after it. `--quick` measures little and once, `--case NAME` (also several times) only some.

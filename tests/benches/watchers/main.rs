@@ -1,4 +1,4 @@
-//! Bench `watchers`: a hundred thousand watchers, half of them of one descriptor, half timers of zero:
+//! Bench `watchers` (E18): a hundred thousand watchers, half of them of one descriptor, half timers of zero:
 //! made, called once each, dropped. The first program of AnyEvent's manual.
 //!
 //! GLib and async-io by themselves take minutes for that many, and have a second row for fewer. So have

@@ -1,4 +1,4 @@
-//! The conformance suite: what a queue promises, checked through the loop that hosts it.
+//! K7, E11: the conformance suite: what a queue promises, checked through the loop that hosts it.
 //!
 //! Each behaviour is written once, against [`Host`], and runs on every loop that tine has an
 //! integration or a page for. It tells whoever writes an integration for a loop of his own whether

@@ -1,4 +1,4 @@
-//! The compositor with real clients: what is seen, what is told, and what no client can do to it.
+//! K5: the compositor with real clients: what is seen, what is told, and what no client can do to it.
 
 mod desk;
 
