@@ -33,18 +33,9 @@ impl View {
         visible: &graphene::Rect,
         scale: f64,
     ) -> Option<(Self, graphene::Rect)> {
-        let across = Span::of(
-            picture.width,
-            (area.x(), area.width()),
-            (visible.x(), visible.width()),
-            scale,
-        )?;
-        let down = Span::of(
-            picture.height,
-            (area.y(), area.height()),
-            (visible.y(), visible.height()),
-            scale,
-        )?;
+        let span = |picture, [area, visible]: [_; 2]| Span::of(picture, area, visible, scale);
+        let across = span(picture.width, [area, visible].map(|rect| (rect.x(), rect.width())))?;
+        let down = span(picture.height, [area, visible].map(|rect| (rect.y(), rect.height())))?;
         let view = Self {
             corner: (across.from, down.from),
             size: (across.length, down.length),
