@@ -11,8 +11,20 @@ use tine_tests::told::Told;
 use tine_tests::workers::{ENDURE, ITEMS, RETURN, STAY};
 use tine_tests::{cases, native, processes, runner};
 
+/// What the app has in its main thread.
+struct Local;
+impl Drop for Local {
+    fn drop(&mut self) {
+        eprintln!("a destructor of the app in {}", std::process::id());
+    }
+}
+thread_local! {
+    static LOCAL: Local = const { Local };
+}
+
 fn main() -> ExitCode {
     native::speak_at_exit();
+    LOCAL.with(|_| ());
     native::buffer(out_of_a_pipe(), c"text that the app has buffered");
     let template = Template::early().expect("first line of main");
     let cases = cases![
@@ -408,10 +420,19 @@ fn figures_of_the_end(template: &Template) {
     assert!(idle.peak_rss_kib() > 0 && idle.peak_rss_kib() < 48 << 10, "{}", idle.peak_rss_kib());
 }
 
+tine::entry!(THREADED = start_a_thread);
+fn start_a_thread(_: Worker) {
+    std::thread::spawn(|| {
+        loop {
+            std::thread::park();
+        }
+    });
+}
+
 /// F24: nothing of the app runs when a worker leaves, in whatever way it does.
 fn no_exit_handler_and_no_buffer_of_the_app_runs(template: &Template) {
-    let silent: [(tine::Entry, &[&str]); 4] =
-        [(RETURN, &[]), (FAIL, &["x"]), (EXIT, &["0"]), (LEAVE, &["0"])];
+    let silent: [(tine::Entry, &[&str]); 5] =
+        [(RETURN, &[]), (FAIL, &["x"]), (EXIT, &["0"]), (LEAVE, &["0"]), (THREADED, &[])];
     for (entry, args) in silent {
         let exit = end_of(template, entry, args);
         assert_eq!(exit.stderr(), "", "{exit}");

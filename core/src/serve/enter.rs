@@ -337,8 +337,9 @@ pub(super) fn make_ready() {
     exit_at_once();
 }
 
-/// Has exit(3) leave before it calls a handler that the program has registered by now.
+/// Has exit(3) leave before it calls a handler, or a thread-local destructor, that the program has registered by now.
 pub(super) fn exit_at_once() {
+    sys::destructors::forget();
     sys::on_exit(exited);
 }
 

@@ -6,6 +6,7 @@
 mod apart;
 pub(crate) mod code;
 pub(crate) mod descriptors;
+pub(crate) mod destructors;
 mod environment;
 pub(crate) mod epoll;
 mod executed;
