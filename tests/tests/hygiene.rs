@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use tine::{Process, Template, Worker};
 use tine_tests::told::Told;
-use tine_tests::workers::STAY;
+use tine_tests::workers::{RETURN, STAY};
 use tine_tests::{cases, native, processes, runner};
 
 fn main() -> ExitCode {
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         the_state_of_the_app_at_each_request,
         the_state_of_an_app_with_threads,
         state_changes_between_two_requests_of_a_turn,
+        an_environment_that_another_thread_changes,
+        a_directory_that_another_thread_changes,
         an_environment_of_a_megabyte,
         the_directory_itself_and_not_its_name,
         state_of_a_request_that_waits,
@@ -293,6 +297,66 @@ fn state_changes_between_two_requests_of_a_turn(template: &Template) {
         let pair = |line: &str| line.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()));
         state.check(&answer.lines().filter_map(pair).collect());
         told.exit();
+    }
+}
+
+/// Runs `change` in another thread all the time while `test` runs in this one.
+fn while_another_thread(change: impl Fn() + Sync, test: impl FnOnce()) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                change();
+            }
+        });
+        test();
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// F25, rule 6: by the standard library, which lets threads wait for each other. What was the environment's memory is
+/// used for something else at once.
+fn an_environment_that_another_thread_changes(template: &Template) {
+    let names: Vec<_> = (0..100).map(|number| format!("TINE_TESTS_{number}")).collect();
+    let ask = || {
+        let begun = Instant::now();
+        for _ in 0..100_000 {
+            // It looks at it; most wait, and are never made.
+            drop(template.fork().run(RETURN, |_| ()));
+            if begun.elapsed() > Duration::from_secs(3) {
+                break;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(ask);
+        while !asking.is_finished() {
+            let mut others = Vec::new();
+            for name in &names {
+                native::set_variable(name, "x");
+                others.extend((8..=80).map(|words| vec![b'A'; 16 * words]));
+            }
+            names.iter().for_each(|name| native::remove_variable(name));
+            std::hint::black_box(others);
+        }
+    });
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+}
+
+/// Rule 6: what is noted of it is what was opened.
+fn a_directory_that_another_thread_changes(template: &Template) {
+    let _restore = Restore::later();
+    let enter = |path: &str| std::env::set_current_dir(path).expect("it is there");
+    let change = || {
+        enter("/");
+        enter("/proc");
+    };
+    for _ in 0..30 {
+        while_another_thread(change, || {
+            (0..5).for_each(|_| drop(Told::run(template.fork(), RETURN).exit()));
+        });
+        let told = lines(template.fork(), STATE);
+        assert_eq!(told["directory"], "/proc");
     }
 }
 

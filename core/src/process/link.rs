@@ -175,9 +175,8 @@ impl Link {
         {
             return Ok(Rc::clone(last));
         }
-        let state = self.observer.look()?;
-        let directory = AppState::open_directory().map(Arc::new);
-        let snapshot = Rc::new(Snapshot { state, directory });
+        let (state, directory) = self.observer.look()?;
+        let snapshot = Rc::new(Snapshot { state, directory: directory.map(Arc::new) });
         *seen = Some(Rc::clone(&snapshot));
         Ok(snapshot)
     }

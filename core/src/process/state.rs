@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Stat};
 
 use crate::wire::State;
 use crate::{Error, Result, sys};
@@ -37,17 +37,22 @@ impl Observer {
         Ok(Observer { status })
     }
 
-    pub fn look(&self) -> Result<AppState> {
-        let (umask, locale, directory) = (self.umask()?, sys::locale(), directory());
-        Ok(AppState { environment: environment(), umask, locale, directory })
+    /// Gives the state, and the directory itself: a name could lead elsewhere by the time it is followed.
+    pub fn look(&self) -> Result<(AppState, Option<OwnedFd>)> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(c".", flags, Mode::empty()).ok();
+        // What was opened is what is noted: other threads may enter another one meanwhile.
+        let directory = opened.as_ref().and_then(|opened| which(rustix::fs::fstat(opened)));
+        let (umask, locale) = (self.umask()?, sys::locale());
+        Ok((AppState { environment: environment(), umask, locale, directory }, opened))
     }
 
     /// Tells whether the state is what it was, without making another.
     pub fn still_sees(&self, last: &AppState) -> Result<bool> {
         Ok(self.umask()? == last.umask
-            && directory() == last.directory
+            && which(rustix::fs::stat(c".")) == last.directory
             && sys::is_locale(&last.locale)
-            && sys::is_environment(&last.environment))
+            && is_environment(&last.environment))
     }
 
     fn umask(&self) -> Result<u32> {
@@ -73,16 +78,20 @@ impl AppState {
     pub fn message(&self) -> State<'_> {
         State { umask: self.umask, locale: self.locale.to_bytes(), environment: &self.environment }
     }
-
-    /// Opens the directory itself: a name could lead elsewhere by the time it is followed.
-    pub fn open_directory() -> Option<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(c".", flags, Mode::empty()).ok()
-    }
 }
 
-fn directory() -> Option<(u64, u64)> {
-    rustix::fs::stat(c".").ok().map(|stat| (stat.st_dev, stat.st_ino))
+/// Device and inode.
+fn which(looked: rustix::io::Result<Stat>) -> Option<(u64, u64)> {
+    looked.ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+fn is_environment(block: &[u8]) -> bool {
+    if sys::is_single_threaded() {
+        return sys::is_environment(block);
+    }
+    // Other threads may change it, by `std::env::set_var`, which nobody who reads it by the standard library sees
+    // half done.
+    environment() == block
 }
 
 fn environment() -> Vec<u8> {

@@ -29,12 +29,11 @@ pub(crate) fn replace_environment(strings: Vec<CString>) {
     drop(BLOCK.replace((strings, pointers)));
 }
 
-/// Tells whether the environment is this: `NAME=value` strings, each with its NUL.
+/// Tells whether the environment is this: `NAME=value` strings, each with its NUL. For a process with one thread.
 pub(crate) fn is_environment(block: &[u8]) -> bool {
     let mut rest = block;
-    // SAFETY: the array ends with a null pointer and each string with a NUL (environ(7)). As with getenv(3),
-    // which any C library may call at any time, no other thread may change the environment meanwhile: std's
-    // set_var() asks that of its callers.
+    // SAFETY: the array ends with a null pointer and each string with a NUL (environ(7)), and there is no other thread
+    // to change it meanwhile.
     unsafe {
         let mut at = environ;
         while !at.is_null() && !(*at).is_null() {
