@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         threads_that_end_before_their_workers,
         a_thread_whose_callbacks_own_the_last_handle,
         a_handle_moves_between_threads,
+        spares_for_all_threads,
     ];
     runner::run(&template, cases)
 }
@@ -142,8 +143,6 @@ fn a_thread_whose_callbacks_own_the_last_handle(_: &Template) {
     });
     thread.join().expect("the thread ends in peace");
     eventually("the template ends", || (!processes::is_alive(pid)).then_some(()));
-    // Nobody waited for it yet: the next template's coming or going does.
-    drop(Template::early());
 }
 
 /// F25: prepared here, run there.
@@ -155,4 +154,24 @@ fn a_handle_moves_between_threads(template: &Template) {
         told.words()
     });
     assert_eq!(words.join().expect("a thread"), ["socket", "exit"]);
+}
+
+/// B6: threads that ask in turn have the same environment, directory and umask, and so the same spares.
+fn spares_for_all_threads(_: &Template) {
+    let template = Template::early().expect("no thread is running");
+    let pid = processes::of(&template);
+    template.spares(2).expect("a template");
+    let ask = || {
+        eventually("spares", || (processes::children(pid).len() == 2).then_some(()));
+        assert!(Told::run(template.fork(), RETURN).exit().success());
+    };
+    // Each has a link of its own, over which its first request says what the app is like.
+    ask();
+    for _ in 0..3 {
+        std::thread::scope(|scope| drop(scope.spawn(ask).join()));
+        ask();
+    }
+    assert_eq!(template.report().from_spares, 6, "all but the first");
+    template.spares(0).expect("a template");
+    eventually("no spares", || processes::children(pid).is_empty().then_some(()));
 }

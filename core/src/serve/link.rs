@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::event::epoll::EventFlags;
 use rustix::fs::Mode;
@@ -18,13 +19,13 @@ pub(super) struct Link {
     outbox: Outbox,
     /// Whether epoll watches for room in the socket.
     awaits_room: bool,
-    pub state: Inherited,
+    /// What was said last.
+    pub state: Option<Rc<Inherited>>,
 }
 
 impl Link {
     pub fn new(socket: OwnedFd, through: Option<u64>) -> Self {
-        let (outbox, state) = (Outbox::for_link(), Inherited::default());
-        Link { socket, through, outbox, awaits_room: false, state }
+        Link { socket, through, outbox: Outbox::for_link(), awaits_room: false, state: None }
     }
 
     /// Tells whether it came over that link.
@@ -60,6 +61,12 @@ impl Link {
         Ok(self.interest())
     }
 
+    /// Notes what the app says of itself.
+    pub fn inherit(&mut self, state: State<'_>, directory: Option<OwnedFd>) {
+        let inherited = Inherited::new(state, directory, self.state.as_deref());
+        self.state = Some(Rc::new(inherited));
+    }
+
     fn interest(&mut self) -> Option<EventFlags> {
         let awaits_room = !self.outbox.is_empty();
         if awaits_room == self.awaits_room {
@@ -78,37 +85,57 @@ impl AsFd for Link {
 }
 
 /// The app's environment, directory, umask and locale, as they were when it last said so.
-#[derive(Default)]
+#[derive(PartialEq)]
 pub(super) struct Inherited {
-    version: u64,
-    umask: Option<Mode>,
+    umask: Mode,
     locale: CString,
     environment: Vec<CString>,
-    directory: Option<OwnedFd>,
+    directory: Option<Rc<Directory>>,
+}
+
+/// Where the app is.
+struct Directory {
+    fd: OwnedFd,
+    /// Device and inode.
+    which: Option<(u64, u64)>,
+}
+
+impl Directory {
+    fn new(fd: OwnedFd) -> Directory {
+        let which = rustix::fs::fstat(&fd).ok().map(|stat| (stat.st_dev, stat.st_ino));
+        Directory { fd, which }
+    }
+}
+
+impl PartialEq for Directory {
+    fn eq(&self, other: &Directory) -> bool {
+        self.which.is_some() && self.which == other.which
+    }
 }
 
 impl Inherited {
-    /// Which state this is, counted from 1; 0 is none.
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    pub fn replace(&mut self, state: State<'_>, directory: Option<OwnedFd>) {
-        self.version += 1;
-        self.umask = Some(Mode::from_raw_mode(state.umask));
-        self.locale = CString::new(state.locale).unwrap_or_default();
-        self.environment = state
-            .environment
-            .split_inclusive(|octet| *octet == 0)
-            .filter_map(|string| CString::from_vec_with_nul(string.to_vec()).ok())
-            .collect();
-        self.directory = directory.or(self.directory.take());
+    /// A directory that cannot be entered any more leaves the one before, as it does the app.
+    pub fn new(
+        state: State<'_>,
+        directory: Option<OwnedFd>,
+        before: Option<&Inherited>,
+    ) -> Inherited {
+        let directory = directory.map(|fd| Rc::new(Directory::new(fd)));
+        Inherited {
+            umask: Mode::from_raw_mode(state.umask),
+            locale: CString::new(state.locale).unwrap_or_default(),
+            environment: state
+                .environment
+                .split_inclusive(|octet| *octet == 0)
+                .filter_map(|string| CString::from_vec_with_nul(string.to_vec()).ok())
+                .collect(),
+            directory: directory.or_else(|| before?.directory.clone()),
+        }
     }
 
     /// Makes it this process's own, and so that of the children to come.
     pub fn apply(&self) {
-        let Some(umask) = self.umask else { return };
-        rustix::process::umask(umask);
+        rustix::process::umask(self.umask);
         sys::replace_environment(self.environment.clone());
         if !sys::is_locale(&self.locale) {
             sys::set_locale(&self.locale);
@@ -116,7 +143,7 @@ impl Inherited {
         sys::tzset();
         if let Some(directory) = &self.directory {
             // A directory that may no longer be entered leaves the last one, as it does the app.
-            let _ = rustix::process::fchdir(directory);
+            let _ = rustix::process::fchdir(&directory.fd);
         }
     }
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
@@ -22,7 +23,7 @@ use super::group;
 use super::image::Library;
 use super::items::Items;
 use super::limit::Limit;
-use super::link::Link;
+use super::link::{Inherited, Link};
 use super::spare::Spares;
 use super::stderr::{Packet, Stderr};
 use crate::entry::Entry;
@@ -87,8 +88,8 @@ struct Template {
     executing: usize,
     /// Standard error of children that have ended while others still hold it.
     strays: BTreeMap<i32, Stderr>,
-    /// The link whose state this process has, and which of its states.
-    state: Option<(u64, u64)>,
+    /// What of the app's this process has taken over.
+    state: Option<Rc<Inherited>>,
     /// Made ahead, so that a fork need not wait for it.
     pipe: Option<Stderr>,
     spares: Spares,
@@ -257,7 +258,7 @@ impl Template {
             // There was no room for it: the app sees that it is closed, and this one goes on.
             (Message::Connect, None) => true,
             (Message::State(state), directory) => self.links.get_mut(&link).is_some_and(|link| {
-                link.state.replace(state, directory);
+                link.inherit(state, directory);
                 true
             }),
             (Message::Fork(waiting), Some(socket)) => {
@@ -322,11 +323,15 @@ impl Template {
     }
 
     fn take_over_state(&mut self, number: u64) {
-        if let Some(link) = self.links.get(&number) {
-            let wanted = (number, link.state.version());
-            if self.state != Some(wanted) {
-                link.state.apply();
-                self.state = Some(wanted);
+        let Some(link) = self.links.get_mut(&number) else { return };
+        let Some(wanted) = &link.state else { return };
+        match &self.state {
+            Some(state) if Rc::ptr_eq(state, wanted) => (),
+            // Another thread's, which has said the same.
+            Some(state) if state == wanted => link.state = Some(Rc::clone(state)),
+            _ => {
+                wanted.apply();
+                self.state = Some(Rc::clone(wanted));
                 // They have the state of before.
                 self.spares.discard();
             }
