@@ -13,7 +13,13 @@ use tine_tests::{cases, runner};
 
 fn main() -> ExitCode {
     let template = Template::early().expect("first line of main");
-    let cases = cases![a_call_answers, a_call_that_fails_says_how, loaded_state, one_listener,];
+    let cases = cases![
+        a_call_answers,
+        a_call_that_fails_says_how,
+        a_call_that_leaves_a_child,
+        loaded_state,
+        one_listener
+    ];
     runner::run(&template, cases)
 }
 
@@ -76,6 +82,20 @@ tine::entry!(STATE = state);
 fn state(worker: Worker) -> std::io::Result<()> {
     let loaded = LOADED.lock().expect("one thread").clone();
     worker.socket().write_all(loaded.as_bytes())
+}
+
+tine::entry!(LEAVE_A_CHILD = leave_a_child);
+fn leave_a_child(worker: Worker) -> std::io::Result<()> {
+    worker.socket().write_all(&[b'x'; 100_000])?;
+    // It lives until the app has closed its end.
+    tine_tests::native::fork(|| drop(worker.socket().read(&mut [0])));
+    worker.socket().write_all(b"y")
+}
+
+/// E20: the answer is what was written until it returned; a child that has the socket too holds nothing up.
+fn a_call_that_leaves_a_child(_: &Template) {
+    let octets = call(LEAVE_A_CHILD, &[]).expect("an answer");
+    assert_eq!((octets.len(), octets.last()), (100_001, Some(&b'y')));
 }
 
 /// F16: a template of a later moment has what was loaded by then, and nothing of what came after.

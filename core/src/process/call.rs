@@ -13,7 +13,9 @@ type OnAnswer = Box<dyn FnOnce(Result<Vec<u8>>)>;
 /// An answer in the making: it is told when the worker's socket and the worker have ended.
 struct Answer {
     octets: RefCell<Vec<u8>>,
+    socket: RefCell<Option<Rc<UnixStream>>>,
     reading: RefCell<Option<Io>>,
+    /// All that will be read.
     read: Cell<bool>,
     exit: RefCell<Option<Exit>>,
     callback: RefCell<Option<OnAnswer>>,
@@ -62,6 +64,7 @@ pub(crate) fn answer(
 ) {
     let answer = Rc::new(Answer {
         octets: RefCell::default(),
+        socket: RefCell::default(),
         reading: RefCell::default(),
         read: Cell::new(false),
         exit: RefCell::default(),
@@ -70,6 +73,7 @@ pub(crate) fn answer(
     let (begun, ended) = (Rc::clone(&answer), answer);
     process.run(entry, move |socket| begun.listen(socket)).on_exit(move |exit| {
         ended.exit.replace(Some(exit));
+        ended.read_rest();
         ended.settle();
     });
 }
@@ -78,7 +82,12 @@ impl Answer {
     fn listen(self: &Rc<Self>, socket: Result<UnixStream>) {
         let answer = Rc::clone(self);
         let watching = socket.and_then(|socket| {
-            crate::queue().io(socket, Interest::READABLE, move |socket, _| answer.read(socket))
+            let socket = Rc::new(socket);
+            self.socket.replace(Some(Rc::clone(&socket)));
+            crate::queue().io(socket, Interest::READABLE, move |_, _| {
+                answer.read();
+                answer.settle();
+            })
         });
         match watching {
             Ok(io) => drop(self.reading.replace(Some(io))),
@@ -86,18 +95,39 @@ impl Answer {
         }
     }
 
-    fn read(&self, mut socket: &UnixStream) {
+    /// Reads once; gives how much there was.
+    fn read(&self) -> usize {
+        let Some(socket) = self.socket.borrow().clone() else { return 0 };
         let mut buffer = [0; 16 * 1024];
-        match socket.read(&mut buffer) {
-            Ok(got @ 1..) => self.octets.borrow_mut().extend(&buffer[..got]),
+        match (&*socket).read(&mut buffer) {
+            Ok(got @ 1..) => {
+                self.octets.borrow_mut().extend(&buffer[..got]);
+                return got;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => (),
             // A reset is an end like any other: the worker's own end says more.
-            Ok(0) | Err(_) => {
-                drop(self.reading.take());
-                self.read.set(true);
-                self.settle();
+            Ok(0) | Err(_) => self.has_read(),
+        }
+        0
+    }
+
+    /// The worker has ended, and all that it wrote is there by now. Its socket may stay open, and more come, if it has
+    /// left a child that was forked and not executed.
+    fn read_rest(&self) {
+        let there = self.socket.borrow().as_ref().map(rustix::io::ioctl_fionread);
+        let mut there = there.and_then(Result::ok).unwrap_or(0);
+        while there > 0 {
+            match self.read() as u64 {
+                0 => break,
+                got => there = there.saturating_sub(got),
             }
         }
+        self.has_read();
+    }
+
+    fn has_read(&self) {
+        drop((self.reading.take(), self.socket.take()));
+        self.read.set(true);
     }
 
     fn settle(&self) {
