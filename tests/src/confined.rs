@@ -71,7 +71,22 @@ impl Lacking {
         Lacking { calls, errno, abi: None }
     }
 
-    fn begin(&self) {
+    /// The kernel gives out no pidfd, and takes none.
+    pub fn pidfds(errno: i32) -> Self {
+        let calls = vec![libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal];
+        Lacking { calls, errno, abi: None }
+    }
+
+    /// The kernel lets no process be signalled by its pidfd.
+    pub fn signals() -> Self {
+        Lacking { calls: vec![libc::SYS_pidfd_send_signal], errno: libc::EPERM, abi: None }
+    }
+
+    /// From now on it is so for this process, and those that it makes.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn begin(&self) {
         if let Some(abi) = self.abi {
             older::pretend(abi);
         }

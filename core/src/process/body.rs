@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags};
 
 use super::link::is;
+use super::reaper::Known;
 use crate::wire::{Inbox, Message};
 
 /// What a living template's process is known by.
@@ -16,7 +17,9 @@ pub(super) struct Body {
     /// The link that lives as long as the handles do; new links are sent over it.
     pub root: OwnedFd,
     pub pid: Option<u32>,
-    pub pidfd: Option<OwnedFd>,
+    pub process: Option<Known>,
+    /// The process group of it and its workers, unless that is another app's.
+    pub group: Option<Pid>,
     /// It has said that it serves.
     pub serves: bool,
     /// Of a process of another template.
@@ -42,15 +45,13 @@ impl Birth {
 }
 
 impl Body {
-    /// A body whose process is the app's child, if `pid` is known.
+    /// A body whose process is the app's child, and has just been made.
     pub fn of_child(root: OwnedFd, pid: Pid) -> Body {
-        // The child is not reaped yet, so its id is its own. Without a pidfd (EMFILE) it is served all the
-        // same, and left to whoever waits for the app's children.
-        let flags = PidfdFlags::empty();
         Body {
             root,
             pid: Some(pid.as_raw_nonzero().get() as u32),
-            pidfd: rustix::process::pidfd_open(pid, flags).ok(),
+            process: Some(Known::of_child(pid)),
+            group: Some(pid),
             serves: false,
             birth: None,
         }
@@ -83,7 +84,7 @@ impl Body {
     /// the link is open still: the process holds the far end.
     fn meet(&mut self, pid: u32) {
         self.pid = Some(pid);
-        if self.pidfd.is_none()
+        if self.process.is_none()
             && let Some(pid) =
                 i32::try_from(pid).ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
             && let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::empty())
@@ -91,35 +92,35 @@ impl Body {
             let mut link = [PollFd::new(&self.root, PollFlags::empty())];
             let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
             if rustix::event::poll(&mut link, Some(&at_once)) == Ok(0) {
-                self.pidfd = Some(pidfd);
+                self.process = Some(Known::of_pidfd(pidfd));
             }
         }
     }
 
     /// A body that another process is the parent of.
     pub fn foreign(root: OwnedFd) -> Body {
-        Body { root, pid: None, pidfd: None, serves: false, birth: None }
+        Body { root, pid: None, process: None, group: None, serves: false, birth: None }
     }
 
-    /// One that another template was asked for.
-    pub fn to_be(root: OwnedFd, birth: Arc<Birth>) -> Body {
-        Body { birth: Some(birth), ..Body::foreign(root) }
+    /// One that another template was asked for, which is of this group.
+    pub fn to_be(root: OwnedFd, birth: Arc<Birth>, group: Option<Pid>) -> Body {
+        Body { birth: Some(birth), group, ..Body::foreign(root) }
     }
 
-    /// Kills it; one that does not exist yet is killed when it does.
-    pub fn give_up(&mut self) {
+    /// Kills it; one that does not exist yet is killed when it does. Tells whether that can be done.
+    pub fn give_up(&mut self) -> bool {
         if let Some(birth) = &self.birth {
             birth.given_up.store(true, Ordering::SeqCst);
         }
         // What it has said of itself, and perhaps its pidfd, may lie in the link still.
         let _ = self.listen();
         let born = self.birth.as_ref().map_or(0, |birth| birth.pid.load(Ordering::SeqCst));
-        if self.pidfd.is_none() && born > 0 {
+        if self.process.is_none() && born > 0 {
             self.meet(born);
         }
-        if let Some(pidfd) = &self.pidfd {
-            // It may be gone already.
-            let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+        if let Some(process) = &self.process {
+            process.kill();
         }
+        self.process.is_some() || (self.birth.is_some() && born == 0)
     }
 }

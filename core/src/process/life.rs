@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::net::Shutdown;
 use rustix::process::Pid;
 
 use super::body::Body;
@@ -110,6 +111,14 @@ impl Core {
                 let _ = body.listen();
                 body.pid
             }
+            _ => None,
+        }
+    }
+
+    /// The process group of the process and its workers; None when it is dead, or another app's.
+    pub fn group(&self) -> Option<Pid> {
+        match &self.life().state {
+            State::Alive(body) => body.group,
             _ => None,
         }
     }
@@ -263,14 +272,15 @@ impl Core {
         }
     }
 
-    /// Kills a process that does not answer; then its links end. False: it is another app's, and lives on.
+    /// Kills a process that does not answer; then its links end. False: it lives on, being another app's, or because
+    /// the kernel gives out no pidfd.
     pub fn kill_stuck(&self, generation: u64) -> bool {
         note!(WARN "template does not answer and is killed");
         let mut life = self.life();
         if life.generation == generation
             && let State::Alive(body) = &mut life.state
         {
-            body.give_up();
+            return body.give_up();
         }
         !matches!(self.origin, Origin::Foreign)
     }
@@ -337,9 +347,14 @@ impl Origin {
 
 /// Closes the root link; the process is reaped when it has ended.
 fn bury(body: Body) {
+    if body.group.is_some() {
+        // Also for those that the app has forked without tine's knowing, which have it too. That of another app's
+        // template may be used by others.
+        let _ = rustix::net::shutdown(&body.root, Shutdown::Both);
+    }
     drop(body.root);
-    if let Some(pidfd) = body.pidfd {
-        reaper::adopt(pidfd);
+    if let Some(process) = body.process {
+        reaper::adopt(process, body.group);
     }
 }
 

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use rustix::net::Shutdown;
 use rustix::process::{Pid, Signal};
 
 use super::Exit;
@@ -19,6 +20,7 @@ use super::job::Job;
 use super::listing::Underway;
 use super::state::{AppState, Observer};
 use super::template::{Report, Template, WeakTemplate};
+use crate::sys::stamp::stamp;
 use crate::wire::{Inbox, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Readiness, Result, Timer};
 use shortage::Shortage;
@@ -41,6 +43,8 @@ struct Links {
 
 /// This thread's end of a link to a template.
 pub(super) struct Link {
+    /// Of the process that it belongs to ([`stamp`]).
+    stamp: u32,
     generation: u64,
     template: WeakTemplate,
     socket: Rc<OwnedFd>,
@@ -112,6 +116,7 @@ impl Link {
         let (socket, generation) = template.core().connect()?;
         super::reaper::sweep();
         let link = Rc::new(Link {
+            stamp: stamp(),
             generation,
             template: template.downgrade(),
             socket: Rc::new(socket),
@@ -348,6 +353,16 @@ impl Link {
         }
         for job in self.waiting.take() {
             job.orphaned(why);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Ends it also for those that the app has forked without tine's knowing, which have it too; one that was
+        // inherited in such a way is another process's.
+        if self.stamp == stamp() {
+            let _ = rustix::net::shutdown(&*self.socket, Shutdown::Both);
         }
     }
 }

@@ -19,6 +19,7 @@ mod life;
 mod link;
 mod listing;
 mod obstacles;
+mod orphans;
 mod prepared;
 mod reaper;
 mod recipe;

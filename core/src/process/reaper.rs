@@ -1,49 +1,202 @@
 //! Flow 2, at its end: templates are the app's own children, and leave no zombies.
 //!
-//! No SIGCHLD handler and no `waitpid(-1)`: each template's pidfd is asked for itself, by the thread's
-//! queue when it becomes readable, and whenever another template or a worker comes or goes.
+//! No SIGCHLD handler and no `waitpid(-1)`: each template is asked for itself, by a thread's queue when its pidfd
+//! becomes readable, and whenever another template or a worker comes or goes. The thread that has seen to a template's
+//! end may be gone before that comes, or have no queue: then that of another thread waits for it.
 
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::cell::RefCell;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use rustix::process::{WaitId, WaitIdOptions};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open};
 
-use crate::Interest;
+use super::orphans;
+use crate::{Interest, Queue};
 
 /// Templates that have been told to end, or seen to, and are not reaped yet.
-static ENDING: Mutex<Vec<Arc<OwnedFd>>> = Mutex::new(Vec::new());
+static ENDING: Mutex<Vec<Arc<Ending>>> = Mutex::new(Vec::new());
 
-/// Takes over the duty to reap the process behind `pidfd`.
-pub(super) fn adopt(pidfd: OwnedFd) {
-    sweep();
-    let pidfd = Arc::new(pidfd);
-    if reap(&pidfd) {
-        return;
+/// By what the app knows a process.
+pub(super) enum Known {
+    Pidfd(Arc<OwnedFd>),
+    /// A child of the app's for which no pidfd is to be had (`EMFILE`; a filter of seccomp(2)): its id is its own until
+    /// it is reaped.
+    Child(Pid),
+}
+
+/// A template that ends.
+struct Ending {
+    process: Known,
+    /// The process group of its workers.
+    group: Option<Pid>,
+    watch: Mutex<Weak<Watch>>,
+}
+
+impl Known {
+    /// A child that is not reaped yet, so that its id is its own.
+    pub fn of_child(pid: Pid) -> Known {
+        pidfd_open(pid, PidfdFlags::empty()).map_or(Known::Child(pid), Known::of_pidfd)
     }
-    ENDING.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&pidfd));
-    watch(pidfd);
+
+    pub fn of_pidfd(pidfd: OwnedFd) -> Known {
+        Known::Pidfd(Arc::new(pidfd))
+    }
+
+    /// Kills it, unless it is gone already.
+    pub fn kill(&self) {
+        // Refused to one that is gone.
+        let _ = match self {
+            Known::Pidfd(pidfd) => rustix::process::pidfd_send_signal(&**pidfd, Signal::KILL),
+            Known::Child(pid) if self.wait(WaitIdOptions::NOWAIT) == Ok(false) => {
+                rustix::process::kill_process(*pid, Signal::KILL)
+            }
+            Known::Child(_) => Ok(()),
+        };
+    }
+
+    /// Tells whether nothing is left to reap. ECHILD: the app has done it, or it is no child of the app's.
+    pub fn reap(&self) -> bool {
+        self.wait(WaitIdOptions::empty()) != Ok(false)
+    }
+
+    /// Tells whether it has ended.
+    ///
+    /// # Errors
+    /// ECHILD: it is no child of the app's, or not any more.
+    fn wait(&self, options: WaitIdOptions) -> rustix::io::Result<bool> {
+        match self {
+            Known::Pidfd(pidfd) => wait(WaitId::PidFd(pidfd.as_fd()), options),
+            Known::Child(pid) => wait(WaitId::Pid(*pid), options),
+        }
+    }
+
+    /// Tells whether it lives, whosever child it is.
+    fn lives(&self) -> bool {
+        let Known::Pidfd(pidfd) = self else { return false };
+        let mut ended = [PollFd::new(&**pidfd, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut ended, Some(&at_once)) == Ok(0)
+    }
+}
+
+fn wait(id: WaitId<'_>, options: WaitIdOptions) -> rustix::io::Result<bool> {
+    let options = options | WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    rustix::process::waitid(id, options).map(|ended| ended.is_some())
+}
+
+/// Reaps the process behind `pidfd`, if it has ended and is a child of the app's.
+pub(super) fn reap(pidfd: &OwnedFd) {
+    // ECHILD: it is not.
+    let _ = wait(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::empty());
+}
+
+impl Ending {
+    fn new(process: Known, group: Option<Pid>) -> Ending {
+        Ending { process, group, watch: Mutex::default() }
+    }
+
+    fn watching(&self) -> MutexGuard<'_, Weak<Watch>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whether a queue could wait for it and none does. Without a pidfd it is left to the next sweep.
+    fn is_unwatched(&self) -> bool {
+        matches!(self.process, Known::Pidfd(_)) && self.watching().strong_count() == 0
+    }
+
+    fn watch(self: &Arc<Self>, queue: &Queue) {
+        let Known::Pidfd(pidfd) = &self.process else { return };
+        let watch = Arc::new(Watch(Arc::downgrade(self)));
+        *self.watching() = Arc::downgrade(&watch);
+        let watcher = Rc::new(RefCell::new(None));
+        let own = Rc::clone(&watcher);
+        let io = queue.io(Arc::clone(pidfd), Interest::READABLE, move |_, _| {
+            sweep();
+            own.take();
+        });
+        match io {
+            Ok(io) => *watcher.borrow_mut() = Some((io, watch)),
+            // A queue that can watch no more leaves it to the next sweep.
+            Err(_) => drop(Arc::into_inner(watch).map(|mut watch| std::mem::take(&mut watch.0))),
+        }
+    }
+
+    /// Tells whether nothing is left to do.
+    fn is_over(&self) -> bool {
+        let over = self.process.reap();
+        match self.group {
+            // What it leaves is left when it is gone, and not when it has said so.
+            Some(_) if over && orphans::are_adopted() => !self.process.lives(),
+            _ => over,
+        }
+    }
+
+    /// In an app that adopts what others leave: has it reaped.
+    fn adopt_orphans(&self) {
+        let Some(group) = self.group.filter(|_| orphans::are_adopted()) else { return };
+        for pid in orphans::of(group) {
+            take_over(Ending::new(Known::of_child(pid), None));
+        }
+    }
+}
+
+/// Takes over the duty to reap a template, which ends, and what it leaves of its group.
+pub(super) fn adopt(process: Known, group: Option<Pid>) {
+    sweep();
+    take_over(Ending::new(process, group));
+}
+
+fn take_over(ending: Ending) {
+    if ending.is_over() {
+        return ending.adopt_orphans();
+    }
+    ending_now().push(Arc::new(ending));
+    watch_all();
 }
 
 /// Reaps whatever has ended by now.
 pub(super) fn sweep() {
-    ENDING.lock().unwrap_or_else(PoisonError::into_inner).retain(|pidfd| !reap(pidfd));
-}
-
-fn watch(pidfd: Arc<OwnedFd>) {
-    let Some(queue) = crate::queue::existing() else { return };
-    let watcher = std::rc::Rc::new(std::cell::RefCell::new(None));
-    let own = std::rc::Rc::clone(&watcher);
-    let io = queue.io(pidfd, Interest::READABLE, move |_, _| {
-        sweep();
-        own.take();
+    let mut over = Vec::new();
+    ending_now().retain(|ending| {
+        let is_over = ending.is_over();
+        over.extend(is_over.then(|| Arc::clone(ending)));
+        !is_over
     });
-    // A queue that can watch no more leaves it to the next sweep.
-    *watcher.borrow_mut() = io.ok();
+    over.iter().for_each(|ending| ending.adopt_orphans());
+    watch_all();
 }
 
-/// Tells whether nothing is left to reap. ECHILD: the app has done it, or it is no child of the app's.
-pub(super) fn reap(pidfd: &OwnedFd) -> bool {
-    use std::os::fd::AsFd as _;
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    !matches!(rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options), Ok(None))
+/// Has this thread's queue wait for those that no queue waits for; if it has none, asks all others to.
+fn watch_all() {
+    let unwatched: Vec<_> =
+        ending_now().iter().filter(|ending| ending.is_unwatched()).map(Arc::clone).collect();
+    match crate::queue::existing() {
+        _ if unwatched.is_empty() => (),
+        Some(queue) => unwatched.iter().for_each(|ending| ending.watch(&queue)),
+        None => ask_others(),
+    }
+}
+
+fn ask_others() {
+    for poster in crate::queue::posters() {
+        // One that is closed by now had to be asked in vain.
+        let _ = poster.post(sweep);
+    }
+}
+
+fn ending_now() -> MutexGuard<'static, Vec<Arc<Ending>>> {
+    ENDING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// That a queue waits for an end. If that queue is gone before, others have to.
+struct Watch(Weak<Ending>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if self.0.upgrade().is_some() {
+            ask_others();
+        }
+    }
 }

@@ -42,6 +42,7 @@ impl Running {
     /// # Errors
     /// [`ErrorKind::NoProcess`](crate::ErrorKind::NoProcess) when it has ended or could not come to be;
     /// [`ErrorKind::Misuse`](crate::ErrorKind::Misuse) for a number that is no signal;
+    /// [`ErrorKind::System`](crate::ErrorKind::System) when the kernel refuses, as for one that has changed its user;
     /// [`ErrorKind::WrongProcess`](crate::ErrorKind::WrongProcess) when the handle came through a fork.
     pub fn kill(&self, signal: i32) -> Result<()> {
         self.job.kill(signal)

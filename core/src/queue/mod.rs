@@ -35,6 +35,7 @@ pub use completion::Completion;
 pub use idle::Idle;
 pub use io::{Interest, Io, Readiness};
 pub(crate) use own::own_descriptors;
+pub(crate) use posts::posters;
 pub use posts::{Closed, Poster};
 pub use signal::Signal;
 pub use timer::Timer;
@@ -298,6 +299,7 @@ fn thread_queue(kept: &RefCell<Option<Queue>>) -> Queue {
         return queue.clone();
     }
     let queue = new_queue();
+    posts::note(&queue);
     let inherited = kept.replace(Some(queue.clone()));
     drop(inherited);
     queue

@@ -6,7 +6,7 @@ use super::own::Own;
 use crate::sys::stamp::stamp;
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::{error, fmt};
 
 /// The part of a queue that other threads know: an eventfd, and what they posted.
@@ -97,6 +97,22 @@ impl Poster {
         }
         Ok(())
     }
+}
+
+/// The bells of all threads' own queues.
+static BELLS: Mutex<Vec<Weak<Bell>>> = Mutex::new(Vec::new());
+
+/// Has [`posters`] tell of a thread's own queue, while that lives.
+pub(super) fn note(queue: &Queue) {
+    let mut bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    bells.retain(|bell| bell.strong_count() > 0);
+    bells.push(Arc::downgrade(&queue.core.bell));
+}
+
+/// Handles of all threads' own queues, for what any of them can do.
+pub(crate) fn posters() -> Vec<Poster> {
+    let bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    bells.iter().filter_map(Weak::upgrade).map(Poster).collect()
 }
 
 impl fmt::Debug for Poster {

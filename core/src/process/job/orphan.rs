@@ -64,7 +64,8 @@ impl Job {
     pub fn unanswered(self: &Rc<Self>, why: &str) {
         if self.stage.get() == Stage::Asked {
             self.stage.set(Stage::Over);
-            let message = format!("no answer of the template ({why}), which is another process's");
+            let message =
+                format!("no answer of the template ({why}), which cannot be killed from here");
             self.fail_later(Error::new(ErrorKind::NoTemplate, message));
         }
     }

@@ -44,7 +44,14 @@ impl Job {
     fn send(&self, signal: Signal) -> Result<()> {
         let pidfd = self.pidfd.borrow().clone();
         if let Some(pidfd) = pidfd {
-            return pidfd_send_signal(&*pidfd, signal).map_err(|_| self.over());
+            return pidfd_send_signal(&*pidfd, signal).map_err(|error| match error {
+                Errno::SRCH => self.over(),
+                // It has changed its user, or become a program that does.
+                error => {
+                    let (pid, entry) = (self.pid.get().unwrap_or(0), &self.entry);
+                    Error::system(format_args!("signal worker {pid} ({entry})"), error)
+                }
+            });
         }
         // It has not said that it exists, or descriptors had run out as it did. The template is its parent and surely
         // hits no other.
