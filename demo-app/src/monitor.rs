@@ -2,9 +2,9 @@
 //! happens at once, it is told in portions: the next one when the last one has been looked at.
 //!
 //! ```text
-//! the folder  ── names in it ───────────────────▶ pending ──▶ tell
-//!    ▲ watched anew: another may have its name       ▲
-//! the folder above ── its own name ── all of it ─────┘
+//! the folder  ── names in it ────────────────────▶ pending ──▶ tell
+//!    ▲ all watched anew: others may have their names  ▲
+//! itself, and each folder above ── its name ── all ───┘
 //! ```
 
 use gtk4::gio;
@@ -16,11 +16,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Watches a folder until it is dropped.
-pub struct Monitor {
-    pending: Rc<Pending>,
-    /// Tells of the folder's own name.
-    _itself: Option<Watch>,
-}
+pub struct Monitor(Rc<Pending>);
 
 /// What may have changed.
 #[derive(Debug)]
@@ -35,6 +31,10 @@ struct Pending {
     folder: PathBuf,
     /// Tells of what is in the folder; `None` if it cannot be watched.
     inside: RefCell<Option<Watch>>,
+    /// The folder, and those that it is in, by all of which it may come or go.
+    path: Vec<PathBuf>,
+    /// Tell of the names of these.
+    names_of_path: RefCell<Vec<Watch>>,
     /// To which something has happened since they were last told of.
     names: RefCell<HashSet<OsString>>,
     /// The folder has come or gone since then.
@@ -52,36 +52,45 @@ impl Monitor {
     ///
     /// A folder that cannot be watched is as it was when it was listed.
     pub fn new(folder: &Path, tell: impl Fn(&Path, News) + 'static) -> Self {
+        // One without a working folder is watched as far as can be.
+        let full = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
+        let above = full.ancestors().skip(1).filter(|above| above.parent().is_some());
         let pending = Rc::new(Pending {
             folder: folder.into(),
             inside: RefCell::default(),
+            path: [folder].into_iter().chain(above).map(Path::to_owned).collect(),
+            names_of_path: RefCell::default(),
             names: RefCell::default(),
             all: Cell::default(),
             busy: Cell::default(),
             tell: Box::new(tell),
         });
         pending.watch();
-        let noting = Rc::downgrade(&pending);
-        let itself = Watch::new(WatchOf::Itself, folder, move |paths, event| {
-            noting.upgrade().inspect(|noting| noting.note_itself(&paths, event));
-        });
-        Self { pending, _itself: itself }
+        Self(pending)
     }
 
     /// What was told of this folder has been looked at.
     pub fn looked_at(&self, folder: &Path) {
-        if self.pending.folder == folder {
-            self.pending.busy.set(false);
-            self.pending.flush();
+        if self.0.folder == folder {
+            self.0.busy.set(false);
+            self.0.flush();
         }
     }
 }
 
 impl Pending {
-    /// Watches what is in the folder, which may be another one than before.
+    /// Watches what is in the folder, which may be another one than before, and the names on its path.
     fn watch(self: &Rc<Self>) {
-        // First the old one goes: GIO would go on with it, as it has the same name.
+        // First the old ones go: GIO would go on with them, as they have the same names.
         self.inside.take();
+        self.names_of_path.take();
+        let watches = self.path.iter().filter_map(|path| {
+            let noting = Rc::downgrade(self);
+            Watch::new(WatchOf::Itself, path, move |paths, event| {
+                noting.upgrade().inspect(|noting| noting.note_itself(&paths, event));
+            })
+        });
+        self.names_of_path.replace(watches.collect());
         let noting = Rc::downgrade(self);
         let inside = Watch::new(WatchOf::Inside, &self.folder, move |paths, event| {
             if let Some(noting) = noting.upgrade() {
@@ -102,7 +111,7 @@ impl Pending {
 
     /// Looks at all of it if it is not the folder that it was.
     fn note_itself(self: &Rc<Self>, paths: &[PathBuf], event: gio::FileMonitorEvent) {
-        if is_other_file(event) && paths.contains(&self.folder) {
+        if is_other_file(event) && paths.iter().any(|path| self.path.contains(path)) {
             self.watch();
             self.all.set(true);
             self.flush();

@@ -37,6 +37,36 @@ fn a_folder_is_renamed_and_back() {
     hand.close();
 }
 
+/// K3: the same of a folder far above it; what comes there instead is shown.
+#[test]
+fn a_folder_above_is_renamed_and_back() {
+    let desktop = Desktop::start();
+    let (above, away) = (desktop.path("above"), desktop.path("away"));
+    let folder = desktop.pictures("above/one/two/colours");
+    write_colours(&folder);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    for _ in 0..3 {
+        fs::rename(&above, &away).unwrap();
+        see_nothing(&hand);
+        fs::rename(&away, &above).unwrap();
+        see_grid(&hand);
+        fs::remove_file(folder.join("b.png")).unwrap();
+        hand.see("no green tile", |screen| !screen.has(GREEN, 100) && screen.has(RED, TILE));
+        write_plain(&folder.join("b.png"), 400, 400, GREEN);
+        see_grid(&hand);
+    }
+    // Another one comes to be, step by step.
+    fs::rename(&above, &away).unwrap();
+    see_nothing(&hand);
+    write_plain(&desktop.pictures("above/one/two/colours").join("x.png"), 400, 400, BLUE);
+    hand.see("a blue tile", |screen| screen.has(BLUE, TILE) && !screen.has(RED, 100));
+    // And what is in between goes.
+    fs::rename(desktop.path("above/one"), desktop.path("above/other")).unwrap();
+    see_nothing(&hand);
+    hand.close();
+}
+
 /// K3: another folder that takes a folder's name is shown instead of it, and watched.
 #[test]
 fn a_folder_is_deleted_and_made_again() {
