@@ -193,12 +193,12 @@ impl Gallery {
     }
 
     /// Shows these no more: their files are gone.
-    pub fn remove(&self, ids: &IdSet) {
+    pub fn remove(&self, ids: IdSet) {
         self.imp().set_gone(ids, true);
     }
 
     /// Shows these again: their files are back.
-    pub fn restore(&self, ids: &IdSet) {
+    pub fn restore(&self, ids: IdSet) {
         self.imp().set_gone(ids, false);
     }
 

@@ -22,9 +22,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::carried;
 use crate::catalog::Kind;
+use crate::chosen::Chosen;
 use crate::gallery::{Gallery, Signals};
-use crate::id_set::IdSet;
 use crate::menu::Menu;
 use crate::picture_list::{PictureItem, PictureList};
 use crate::selection::Selection;
@@ -157,8 +158,8 @@ impl Grid {
     }
 
     /// The pictures and folders that are selected.
-    pub fn selected(&self) -> IdSet {
-        self.selection().map(|selection| selection.ids()).unwrap_or_default()
+    pub fn selected(&self) -> Chosen {
+        self.selection().map(|selection| selection.chosen()).unwrap_or_default()
     }
 
     /// The place of the first one that is selected, or else has the keyboard.
@@ -269,7 +270,7 @@ impl Grid {
     fn set_list(&self, list: &PictureList) {
         let selected = self.selected();
         let selection = Selection::new(list);
-        selection.set_ids(&selected);
+        selection.set_ids(&selected.ids());
         self.imp().view.set_model(Some(&selection));
         let places = selection.places();
         if !places.is_empty() {

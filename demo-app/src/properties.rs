@@ -10,8 +10,8 @@ use tine_viewer::worker::{DESCRIBE, Facts, sandbox};
 
 use crate::beside::beside;
 use crate::catalog::{Catalog, Kind};
+use crate::chosen::Chosen;
 use crate::files::open_picture;
-use crate::id_set::IdSet;
 use crate::window::Window;
 
 /// How long a worker may take to look into a file: as long as one that decodes it.
@@ -57,15 +57,15 @@ impl Sum {
 }
 
 /// Shows it of these. There may be a million of them, or a slow disk: neither holds the window up.
-pub fn show_several(window: &Window, catalog: Catalog, ids: IdSet) {
+pub fn show_several(window: &Window, catalog: Catalog, chosen: Chosen) {
     let files = adw::PreferencesGroup::builder().title("Files").build();
     let page = adw::PreferencesPage::new();
     page.add(&files);
     beside(window, "Properties", (480, 320), &page).present();
-    add(&files, "Number", &ids.len().to_string());
+    add(&files, "Number", &chosen.len().to_string());
     glib::spawn_future_local(async move {
         let summing = gio::spawn_blocking(move || {
-            ids.iter().fold(Sum::default(), |sum, id| sum.add(&catalog.path(id)))
+            chosen.iter().fold(Sum::default(), |sum, id| sum.add(&catalog.path(id)))
         });
         // A panic in there has said so.
         let Ok(Sum { folders, octets, unreadable }) = summing.await else { return };

@@ -9,14 +9,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Puts back what was last trashed from each of these paths; gives those that are back.
-pub async fn restore(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+use crate::catalog::Catalog;
+use crate::id_set::IdSet;
+
+/// Puts back what was last trashed of each of these; gives those that are back.
+pub async fn restore(catalog: Catalog, ids: IdSet) -> IdSet {
     let by_standard = gio::spawn_blocking(move || {
         let infos = infos(&home_trash());
-        let (mut back, mut left) = (Vec::new(), Vec::new());
-        for path in paths {
-            let restored = infos.get(&path).is_some_and(|name| put_back(name, &path).is_ok());
-            if restored { back.push(path) } else { left.push(path) }
+        let (mut back, mut left) = (IdSet::default(), HashMap::new());
+        for id in ids.iter() {
+            let path = catalog.path(id);
+            match infos.get(&path).is_some_and(|name| put_back(name, &path).is_ok()) {
+                true => back.extend([id]),
+                false => left.extend([(path, id)]),
+            }
         }
         (back, left)
     });
@@ -68,7 +74,7 @@ fn put_back(name: &OsString, path: &Path) -> io::Result<()> {
 }
 
 /// As above, by way of GVfs, which knows the trash of each file system.
-async fn restore_by_gvfs(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+async fn restore_by_gvfs(wanted: HashMap<PathBuf, u32>) -> Vec<u32> {
     const ORIGIN: &str = "trash::orig-path";
     let (trash, priority) = (gio::File::for_uri("trash:///"), glib::Priority::DEFAULT);
     let attributes = format!("{},{ORIGIN}", gio::FILE_ATTRIBUTE_STANDARD_NAME);
@@ -83,14 +89,16 @@ async fn restore_by_gvfs(paths: Vec<PathBuf>) -> Vec<PathBuf> {
         }
         for info in infos {
             let origin = info.attribute_byte_string(ORIGIN).map(PathBuf::from);
-            let Some(path) = origin.filter(|origin| paths.contains(origin)) else { continue };
-            let (from, to) = (trash.child(info.name()), gio::File::for_path(&path));
+            let Some((origin, id)) = origin.and_then(|origin| wanted.get_key_value(&origin)) else {
+                continue;
+            };
+            let (from, to) = (trash.child(info.name()), gio::File::for_path(origin));
             // Within one file system this is a rename; `gio` has no future of it before GLib 2.72.
             let moved = gio::spawn_blocking(move || {
                 from.move_(&to, gio::FileCopyFlags::NONE, gio::Cancellable::NONE, None).is_ok()
             });
             if moved.await.unwrap_or(false) {
-                back.push(path);
+                back.push(*id);
             }
         }
     }

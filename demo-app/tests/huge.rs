@@ -3,7 +3,7 @@
 
 mod desktop;
 
-use desktop::{Desktop, Hand, write_plain};
+use desktop::{Desktop, Hand, Reader, write_plain};
 use std::fs;
 use std::path::Path;
 
@@ -66,6 +66,7 @@ fn a_huge_folder_is_used_like_any_other() {
     // anything that the viewer does.
     viewer.env("GSK_RENDERER", "cairo");
     viewer.args(["--size", "900x650", "--report"]).arg(desktop.path("report.json")).arg(&folder);
+    let reader = Reader::start(&desktop);
     let hand = Hand::start(&desktop, viewer);
     see_only(&hand, RED, "the first pictures");
 
@@ -86,11 +87,25 @@ fn a_huge_folder_is_used_like_any_other() {
     hand.press(&["Home", "ctrl+a"]);
     hand.see("a selection", |screen| screen.has(SELECTED, TILE));
 
+    // Nothing is made of what nobody has asked for; it comes piece by piece.
+    hand.press(&["ctrl+c"]);
+    reader.hear_text(&format!("{} files copied", FILES + 2));
+    let paste = ["xclip", "-selection", "clipboard", "-o", "-target", "text/uri-list"];
+    let pasted = desktop.run(&paste);
+    assert_eq!(pasted.lines().count(), FILES + 2);
+    assert!(pasted.lines().nth(FILES).is_some_and(|uri| uri.starts_with("file:///")));
+
     let new = folder.join(".new.png");
     write_plain(&new, 200, 200, YELLOW);
     fs::rename(&new, folder.join("zz-new.png")).unwrap();
     hand.press(&["End"]);
     hand.see("the new picture", |screen| screen.has(YELLOW, TILE) && screen.has(BLUE, TILE));
+
+    // All of it to the trash.
+    hand.press(&["ctrl+a", "Delete"]);
+    reader.hear_text(&format!("{} files moved to the trash", FILES + 3));
+    reader.hear_text("No Pictures");
+    assert!(!folder.join(HALF).exists() && !folder.join("0000000.png").exists());
 
     hand.close();
     let report = fs::read(desktop.path("report.json")).expect("a report");

@@ -3,6 +3,7 @@
 use super::*;
 use gtk4::glib::subclass::Signal;
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::sync::OnceLock;
 
 use super::under_way::UnderWay;
@@ -36,6 +37,9 @@ pub struct Gallery {
     pub(super) catalog: RefCell<Catalog>,
     /// Folders, and files that are gone.
     pub(super) gone: RefCell<IdSet>,
+    /// Files that are to be gone, or back, in this order, and how many of the first ones that is done with.
+    pub(super) fates: RefCell<VecDeque<(Rc<IdSet>, bool)>>,
+    pub(super) seen_to: Cell<usize>,
     pub(super) folders: Cell<u32>,
     pub(super) arrangement: RefCell<Arrangement>,
     pub(super) thumbnails: RefCell<Thumbnails<gdk::Texture>>,
@@ -125,6 +129,8 @@ impl Default for Gallery {
             idle: Cell::default(),
             catalog: RefCell::default(),
             gone: RefCell::default(),
+            fates: RefCell::default(),
+            seen_to: Cell::default(),
             folders: Cell::default(),
             arrangement: RefCell::default(),
             thumbnails: RefCell::default(),

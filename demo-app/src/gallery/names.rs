@@ -12,6 +12,9 @@ use crate::listing::{Found, list, split};
 use crate::monitor::{self, Monitor};
 use crate::picture_list::PictureList;
 
+/// So many files that are gone, or back, are seen to before anything else has its turn.
+const PIECE: usize = 5000;
+
 impl Gallery {
     /// Gives the file at once the id 0, and has the others listed.
     pub(super) fn list(
@@ -73,7 +76,8 @@ impl Gallery {
     }
 
     fn tell_listing(&self) {
-        let listing = self.reading.get() || self.arranging.get() > 0;
+        let listing =
+            self.reading.get() || self.arranging.get() > 0 || !self.fates.borrow().is_empty();
         if self.listing.replace(listing) != listing {
             self.obj().notify_listing();
         }
@@ -109,25 +113,50 @@ impl Gallery {
         self.pump();
     }
 
-    /// Files are gone, or back.
-    pub(super) fn set_gone(&self, ids: &IdSet, are_gone: bool) {
-        self.call_off_where(|target| ids.contains(target.id()));
-        for id in ids.iter() {
-            let is_folder = self.catalog.borrow().kind(id) == Kind::Folder;
-            let mut gone = self.gone.borrow_mut();
-            let changed = if are_gone { gone.insert(id) } else { gone.remove(id) };
-            if changed && !is_folder {
-                let mut thumbnails = self.thumbnails.borrow_mut();
-                if are_gone {
-                    thumbnails.exclude(id)
-                } else {
-                    thumbnails.forget(id)
-                }
-                self.wholes.borrow_mut().forget(id);
-            }
+    /// Files are gone, or back. Few are seen to at once; of many a part, and the rest after what else there is to do.
+    pub(super) fn set_gone(&self, ids: IdSet, are_gone: bool) {
+        self.fates.borrow_mut().push_back((Rc::new(ids), are_gone));
+        if self.fates.borrow().len() == 1 {
+            self.see_to_fates();
         }
-        self.count();
-        self.rearrange();
+    }
+
+    fn see_to_fates(&self) {
+        let first = || self.fates.borrow().front().cloned();
+        while let Some((ids, are_gone)) = first() {
+            let seen_to = self.seen_to.get();
+            self.call_off_where(|target| ids.contains(target.id()));
+            ids.iter().skip(seen_to).take(PIECE).for_each(|id| self.see_to(id, are_gone));
+            if seen_to + PIECE < ids.len() as usize {
+                self.seen_to.set(seen_to + PIECE);
+                self.tell_listing();
+                let gallery = self.obj().downgrade();
+                glib::idle_add_local_once(move || {
+                    gallery.upgrade().inspect(|gallery| gallery.imp().see_to_fates());
+                });
+                return;
+            }
+            self.seen_to.set(0);
+            self.fates.borrow_mut().pop_front();
+            self.count();
+            self.rearrange();
+        }
+        self.tell_listing();
+    }
+
+    fn see_to(&self, id: u32, is_gone: bool) {
+        let is_folder = self.catalog.borrow().kind(id) == Kind::Folder;
+        let mut gone = self.gone.borrow_mut();
+        let changed = if is_gone { gone.insert(id) } else { gone.remove(id) };
+        if changed && !is_folder {
+            let mut thumbnails = self.thumbnails.borrow_mut();
+            if is_gone {
+                thumbnails.exclude(id)
+            } else {
+                thumbnails.forget(id)
+            }
+            self.wholes.borrow_mut().forget(id);
+        }
     }
 }
 
@@ -174,9 +203,8 @@ impl Gallery {
                 self.add(Arc::new(Chunk::new(first, kind, Arc::clone(&folder), names)));
             }
         }
-        self.set_gone(&news.gone.into_iter().collect(), true);
-        let back: IdSet = back.into_iter().collect();
-        self.set_gone(&back, false);
+        self.set_gone(news.gone.into_iter().collect(), true);
+        self.set_gone(back.iter().copied().collect(), false);
         // One that is looked at may be another picture now.
         back.iter().for_each(|id| self.obj().emit_by_name::<()>("changed", &[&id]));
     }

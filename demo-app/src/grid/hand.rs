@@ -46,10 +46,12 @@ impl Grid {
     /// The files to drag from here: all that are selected, if the one here is.
     fn dragged(&self, x: f64, y: f64) -> Option<gdk::ContentProvider> {
         let (id, gallery) = (self.tile_at(x, y)?.id()?, self.gallery()?);
-        let selected = self.selected();
-        let ids = if selected.contains(id) { selected } else { IdSet::from_iter([id]) };
-        let files: Vec<_> = ids.iter().map(|id| gio::File::for_path(gallery.path(id))).collect();
-        Some(gdk::ContentProvider::for_value(&gdk::FileList::from_array(&files).to_value()))
+        let is_selected = |place| self.selection().is_some_and(|all| all.is_selected(place));
+        let chosen = match gallery.list().position(id).is_some_and(is_selected) {
+            true => self.selected(),
+            false => Chosen::one(id),
+        };
+        Some(carried::provider(gallery.catalog(), chosen))
     }
 
     fn show_menu(&self, x: f64, y: f64) {

@@ -10,10 +10,13 @@ use std::path::Path;
 use crate::files::open_picture;
 use crate::renderer;
 
+/// So many files at most are shown at once: a message over D-Bus has no room for a million.
+const SHOWN: usize = 1000;
+
 impl Window {
     /// Asks with which program to open the file.
     pub(super) fn open_with(&self) {
-        let Some(file) = self.chosen_files().into_iter().next() else { return };
+        let Some(file) = self.chosen_files(1).pop() else { return };
         if is_sandboxed() {
             return self.ask_portal("OpenFile", file, "Not opened");
         }
@@ -41,7 +44,7 @@ impl Window {
 
     /// Has the file manager show the files, over D-Bus as all of them understand it.
     pub(super) fn show_in_files(&self) {
-        let files = self.chosen_files();
+        let files = self.chosen_files(SHOWN);
         let Some(first) = files.first() else { return };
         if is_sandboxed() {
             return self.ask_portal("OpenDirectory", first.clone(), "No file manager answers");

@@ -1,44 +1,50 @@
-//! What the window does with files: trash, with undo, and copy. None of it holds the window: GIO does it
-//! in threads of its own.
+//! What the window does with files: trash, with undo, and copy. None of it holds the window: it is done in threads of
+//! GIO's.
 
 use super::*;
 use gtk4::gdk;
-use std::path::PathBuf;
 
-use crate::catalog::Kind;
+use crate::carried;
+use crate::catalog::{Catalog, Kind};
+use crate::chosen::Chosen;
 use crate::id_set::IdSet;
+
+/// To move more than so many files to the trash takes a while.
+const SOME: u32 = 1000;
 
 impl Window {
     /// What an action is about: the picture in view, or what is selected.
-    pub(super) fn chosen(&self) -> IdSet {
+    pub(super) fn chosen(&self) -> Chosen {
         let imp = self.imp();
         match self.in_picture() {
-            true => IdSet::from_iter([imp.picture.id()]),
+            true => Chosen::one(imp.picture.id()),
             false => imp.grid.selected(),
         }
     }
 
-    pub(super) fn chosen_files(&self) -> Vec<gio::File> {
+    /// The first of them, at most so many.
+    pub(super) fn chosen_files(&self, most: usize) -> Vec<gio::File> {
         let Some(gallery) = self.gallery() else { return Vec::new() };
-        self.chosen().iter().map(|id| gio::File::for_path(gallery.path(id))).collect()
+        let ids = self.chosen();
+        ids.iter().take(most).map(|id| gio::File::for_path(gallery.path(id))).collect()
     }
 
     /// Puts the files into the clipboard, for file managers, and their names for text editors. The one in
     /// view goes there as a picture, too, unless the screen shows a reduced one.
     pub(super) fn copy(&self) {
-        let files = self.chosen_files();
-        if files.is_empty() {
+        let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
+        let count = chosen.len();
+        if count == 0 {
             return;
         }
-        let list = gdk::FileList::from_array(&files);
-        let mut providers = vec![gdk::ContentProvider::for_value(&list.to_value())];
+        let mut providers = vec![carried::provider(gallery.catalog(), chosen)];
         if let Some(pixels) = self.imp().picture.pixels().filter(|_| self.in_picture()) {
             providers.push(gdk::ContentProvider::for_value(&pixels.to_value()));
         }
         let provider = gdk::ContentProvider::new_union(&providers);
         let message = match WidgetExt::display(self).clipboard().set_content(Some(&provider)) {
-            Ok(()) if files.len() == 1 => "Copied".to_owned(),
-            Ok(()) => format!("{} files copied", files.len()),
+            Ok(()) if count == 1 => "Copied".to_owned(),
+            Ok(()) => format!("{count} files copied"),
             Err(error) => format!("Not copied: {error}"),
         };
         self.say(&message);
@@ -49,35 +55,33 @@ impl Window {
     ///
     /// A folder may have anything in it, also what is not shown here: it stays, whatever is chosen with it.
     pub(super) fn trash(&self) {
-        let Some(gallery) = self.gallery() else { return };
-        let all = self.chosen();
-        let is_picture = |id: &u32| gallery.kind(*id) == Kind::Picture;
-        let chosen: IdSet = all.iter().filter(is_picture).collect();
+        let (Some(gallery), chosen) = (self.gallery(), self.chosen()) else { return };
         if chosen.len() == 0 {
-            if all.len() > 0 {
-                self.say("Folders stay where they are");
-            }
             return;
         }
         if self.in_picture() {
             self.leave_picture();
         }
-        let this = self.clone();
+        if chosen.len() > SOME {
+            self.say(&format!("Moving {} files to the trash…", chosen.len()));
+        }
+        let (this, catalog) = (self.clone(), gallery.catalog());
         glib::spawn_future_local(async move {
-            let (mut trashed, mut trouble) = (Vec::new(), None);
-            for id in chosen.iter() {
-                let path = gallery.path(id);
-                match trash_picture(&gio::File::for_path(&path)).await {
-                    Ok(()) => trashed.push((id, path)),
-                    Err(error) => trouble = Some(error),
-                }
-            }
-            gallery.remove(&trashed.iter().map(|trashed| trashed.0).collect());
+            let moving = gio::spawn_blocking(move || Trashed::of(catalog, &chosen));
+            // A panic in there has said so.
+            let Ok((trashed, trouble)) = moving.await else { return };
+            gallery.remove(trashed.ids.clone());
             this.explain_emptiness();
-            if let Some(error) = trouble {
-                this.say(&format!("Not moved to the trash: {error}"));
+            match trouble {
+                Some(Trouble::Folders) if trashed.ids.len() == 0 => {
+                    this.say("Folders stay where they are");
+                }
+                Some(Trouble::Error(error)) => {
+                    this.say(&format!("Not moved to the trash: {error}"))
+                }
+                Some(Trouble::Folders) | None => (),
             }
-            if !trashed.is_empty() {
+            if trashed.ids.len() > 0 {
                 this.offer_undo(&gallery, trashed);
             }
         });
@@ -92,10 +96,10 @@ impl Window {
         }
     }
 
-    fn offer_undo(&self, gallery: &Gallery, trashed: Vec<(u32, PathBuf)>) {
-        let message = match &*trashed {
-            [(id, _)] => format!("“{}” moved to the trash", gallery.name(*id)),
-            _ => format!("{} files moved to the trash", trashed.len()),
+    fn offer_undo(&self, gallery: &Gallery, trashed: Trashed) {
+        let message = match (trashed.ids.len(), trashed.ids.iter().next()) {
+            (1, Some(id)) => format!("“{}” moved to the trash", gallery.name(id)),
+            (count, _) => format!("{count} files moved to the trash"),
         };
         let toast = adw::Toast::builder().title(glib::markup_escape_text(&message));
         let toast = toast.button_label("_Undo").timeout(10).build();
@@ -130,15 +134,13 @@ impl Window {
     }
 
     /// A folder that is not in view any more shows them when it is opened again.
-    fn undo(&self, gallery: Option<Gallery>, trashed: &[(u32, PathBuf)]) {
-        let (this, trashed) = (self.clone(), trashed.to_vec());
+    fn undo(&self, gallery: Option<Gallery>, trashed: &Trashed) {
+        let (this, Trashed { catalog, ids }) = (self.clone(), trashed.clone());
+        let count = ids.len();
         glib::spawn_future_local(async move {
-            let paths = trashed.iter().map(|trashed| trashed.1.clone()).collect();
-            let restored = crate::trash::restore(paths).await;
-            let back = trashed.iter().filter(|trashed| restored.contains(&trashed.1));
-            let back: IdSet = back.map(|trashed| trashed.0).collect();
-            let lost = trashed.len() - back.len() as usize;
-            gallery.inspect(|gallery| gallery.restore(&back));
+            let back = crate::trash::restore(catalog, ids).await;
+            let lost = count - back.len();
+            gallery.inspect(|gallery| gallery.restore(back));
             this.explain_emptiness();
             if lost > 0 {
                 this.say(&format!("{lost} not found in the trash"));
@@ -147,12 +149,45 @@ impl Window {
     }
 }
 
+/// Files that were moved to the trash: by their names, as there may be a million of them.
+#[derive(Clone)]
+struct Trashed {
+    catalog: Catalog,
+    ids: IdSet,
+}
+
+/// Why some were not.
+enum Trouble {
+    /// These are none that are moved there.
+    Folders,
+    /// The last thing that went wrong.
+    Error(glib::Error),
+}
+
+impl Trashed {
+    /// Moves these there. It can take long.
+    fn of(catalog: Catalog, chosen: &Chosen) -> (Self, Option<Trouble>) {
+        let (mut ids, mut trouble) = (IdSet::default(), None);
+        for id in chosen.iter() {
+            if catalog.kind(id) != Kind::Picture {
+                trouble = trouble.or(Some(Trouble::Folders));
+                continue;
+            }
+            match trash_picture(&gio::File::for_path(catalog.path(id))) {
+                Ok(()) => ids.extend([id]),
+                Err(error) => trouble = Some(Trouble::Error(error)),
+            }
+        }
+        (Self { catalog, ids }, trouble)
+    }
+}
+
 /// Moves a file to the trash, unless a folder has its name by now.
-async fn trash_picture(file: &gio::File) -> Result<(), glib::Error> {
-    let (flags, now) = (gio::FileQueryInfoFlags::NOFOLLOW_SYMLINKS, glib::Priority::DEFAULT);
-    let about = file.query_info_future(gio::FILE_ATTRIBUTE_STANDARD_TYPE, flags, now).await?;
+fn trash_picture(file: &gio::File) -> Result<(), glib::Error> {
+    let (flags, never) = (gio::FileQueryInfoFlags::NOFOLLOW_SYMLINKS, gio::Cancellable::NONE);
+    let about = file.query_info(gio::FILE_ATTRIBUTE_STANDARD_TYPE, flags, never)?;
     if about.file_type() == gio::FileType::Directory {
         return Err(glib::Error::new(gio::IOErrorEnum::IsDirectory, "it is a folder by now"));
     }
-    file.trash_future(now).await
+    file.trash(never)
 }
