@@ -6,6 +6,7 @@ use desktop::colours::{
     BLUE, COLORS, GREEN, LARGE, RED, TILE, colours, see_grid, see_large, view, write_colours,
 };
 use desktop::{Desktop, Hand, Reader, write_plain};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -166,6 +167,40 @@ fn a_picture_is_touched() {
     wait("it is not looked at anew", &|| {
         kept().is_some_and(|octets| !octets.is_empty()) && kept() != before
     });
+    hand.close();
+}
+
+/// K3: nobody waits for a picture that is gone before it has come; one in its place is shown instead.
+#[test]
+fn a_picture_goes_while_it_loads() {
+    let desktop = Desktop::start();
+    let reader = Reader::start(&desktop);
+    let folder = colours(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    let signal = |pids: &[u32], signal: Signal| {
+        for pid in pids {
+            // One that has nothing to do may have left.
+            let _gone = Pid::from_raw(*pid as i32).map(|pid| kill_process(pid, signal));
+        }
+    };
+    // The viewer is the child of `timeout`, the template the viewer's, the workers the template's.
+    let held = [2, 3].map(|generations| desktop::descendants(hand.pid(), generations)).concat();
+    assert!(!held.is_empty(), "no template");
+    signal(&held, Signal::STOP);
+    // What is new has no thumbnail, and is not loaded ahead.
+    write_plain(&folder.join("0.png"), 3000, 3000, RED);
+    hand.see_while_pressing(&["Home"], "a place for it", |screen| screen.pixels_of(RED) < LARGE);
+    hand.press(&["Home", "Return"]);
+    hand.see("nothing yet", |screen| COLORS.iter().all(|color| !screen.has(*color, 100)));
+    fs::remove_file(folder.join("0.png")).unwrap();
+    reader.hear_text("does not exist");
+    write_plain(&folder.join("0.png"), 3000, 3000, GREEN);
+    hand.see("nothing yet", |screen| COLORS.iter().all(|color| !screen.has(*color, 100)));
+    write_plain(&desktop.path("other.png"), 3000, 3000, BLUE);
+    fs::rename(desktop.path("other.png"), folder.join("0.png")).unwrap();
+    signal(&held, Signal::CONT);
+    see_large(&hand, BLUE);
     hand.close();
 }
 
