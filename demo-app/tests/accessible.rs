@@ -3,17 +3,9 @@
 
 mod desktop;
 
-use desktop::{Desktop, Hand, Reader, write_plain};
+use desktop::colours::{RED, view};
+use desktop::{Desktop, Reader, write_plain};
 use std::fs;
-use std::path::Path;
-
-const RED: [u8; 3] = [220, 30, 40];
-
-fn view<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
-    let mut viewer = desktop.viewer();
-    viewer.args(["--size", "900x650"]).arg(path);
-    Hand::start(desktop, viewer)
-}
 
 /// K3: names for assistive tools: the tile that has the keyboard is called as its file is; what is no picture says
 /// why; a picture as a whole has its name, too; buttons are told apart by what they do.

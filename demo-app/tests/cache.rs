@@ -5,6 +5,7 @@
 
 mod desktop;
 
+use desktop::colours::{GREEN, RED};
 use desktop::{Desktop, Hand, write_plain};
 use gtk4::{gio, glib, prelude::*};
 use rustix::fs::{CWD, Mode, mkfifoat};
@@ -17,8 +18,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 const TUMBLER: &str = "org.freedesktop.thumbnails.Thumbnailer1";
-const RED: [u8; 3] = [220, 30, 40];
-const GREEN: [u8; 3] = [20, 180, 60];
 
 /// Left alone for a minute, as files are that are not being written.
 fn settle(path: &Path) {

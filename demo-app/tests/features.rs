@@ -2,7 +2,7 @@
 
 mod desktop;
 
-use desktop::colours::{BLUE, COLORS, GREEN, LARGE, RED, colours, see_large, view};
+use desktop::colours::{ACCENT, BLUE, COLORS, GREEN, LARGE, RED, colours, see_large, view};
 use desktop::{Desktop, Hand, Reader, Screen, Told, write_plain};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbaImage};
@@ -14,9 +14,6 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-
-/// Of the frame around a window that takes what is dragged.
-const ACCENT: [u8; 3] = [53, 132, 228];
 
 /// A picture that is red on the left and blue on the right.
 fn write_halves(path: &Path, width: u32, height: u32) {

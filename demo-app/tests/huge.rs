@@ -3,6 +3,7 @@
 
 mod desktop;
 
+use desktop::colours::{BLUE, GREEN, RED, TILE};
 use desktop::{Desktop, Hand, Reader, write_plain};
 use std::fs;
 use std::path::Path;
@@ -13,15 +14,10 @@ const NAMES_PER_FILE: usize = 50_000;
 /// A picture before which half of them come.
 const HALF: &str = "0100000-half.png";
 
-const RED: [u8; 3] = [220, 30, 40];
-const GREEN: [u8; 3] = [20, 180, 60];
-const BLUE: [u8; 3] = [30, 60, 210];
 const YELLOW: [u8; 3] = [240, 200, 20];
 /// What is behind a selected picture: a fifth of the accent colour on the window's.
 const SELECTED: [u8; 3] = [207, 224, 245];
 
-/// Most of a tile.
-const TILE: usize = 140 * 140;
 /// The processor's time that the main loop may take at a stretch, in ms: of a program that is not optimised, on a
 /// machine that does other things too. What an optimised one may take, the bench `viewer` looks at.
 const LONGEST: f64 = 50.0;

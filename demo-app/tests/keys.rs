@@ -2,17 +2,8 @@
 
 mod desktop;
 
-use desktop::{Desktop, Hand, Reader, write_plain};
-use std::path::Path;
-
-const RED: [u8; 3] = [220, 30, 40];
-const BLUE: [u8; 3] = [30, 60, 210];
-
-fn view<'a>(desktop: &'a Desktop, folder: &Path) -> Hand<'a> {
-    let mut viewer = desktop.viewer();
-    viewer.args(["--size", "900x650"]).arg(folder);
-    Hand::start(desktop, viewer)
-}
+use desktop::colours::{BLUE, RED, view};
+use desktop::{Desktop, Reader, write_plain};
 
 /// K3: whole grid by keyboard: Esc selects nothing, and a picture's menu has its key. A filter that is being
 /// typed is edited by its own keys: none of them trashes a picture.

@@ -2,32 +2,20 @@
 
 mod desktop;
 
+use desktop::colours::{ACCENT, BLUE, RED, TILE, view};
 use desktop::{Desktop, Hand, Reader, write_plain};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-const RED: [u8; 3] = [220, 30, 40];
-const BLUE: [u8; 3] = [30, 60, 210];
-/// Of the frame around a window that takes what is dragged.
-const ACCENT: [u8; 3] = [53, 132, 228];
-
-/// Most of a tile.
-const TILE: usize = 140 * 140;
 /// From one tile to the next.
 const CELL: u32 = 221;
-
-fn view<'a>(desktop: &'a Desktop, args: &[&Path]) -> Hand<'a> {
-    let mut viewer = desktop.viewer();
-    viewer.args(["--size", "900x650"]).args(args);
-    Hand::start(desktop, viewer)
-}
 
 /// The viewer without what root may do beyond others, who cannot read what is locked.
 fn view_as_others<'a>(desktop: &'a Desktop, path: &Path) -> Hand<'a> {
     if !rustix::process::getuid().is_root() {
-        return view(desktop, &[path]);
+        return view(desktop, path);
     }
     let mut viewer = Command::new("setpriv");
     viewer.args([
@@ -80,7 +68,7 @@ fn keys_and_makers_are_told() {
     let folder = desktop.pictures("one");
     write_plain(&folder.join("a.png"), 300, 300, RED);
     let reader = Reader::start(&desktop);
-    let hand = view(&desktop, &[&folder]);
+    let hand = view(&desktop, &folder);
     reader.hear_text("a.png");
     hand.press(&["F1"]);
     for key in ["Open Folder", "Fullscreen", "Rotate Right"] {
@@ -111,7 +99,7 @@ fn several_files_are_summed_up() {
         })
         .sum();
     let reader = Reader::start(&desktop);
-    let hand = view(&desktop, &[&folder]);
+    let hand = view(&desktop, &folder);
     reader.hear_text("c.png");
     let tiles = |side: usize| 3 * side * side * 9 / 10..=3 * side * side;
     hand.see("tiles", |screen| tiles(160).contains(&screen.pixels_of(RED)));
@@ -139,10 +127,12 @@ fn a_folder_is_dropped_on_the_window() {
     fs::create_dir(above.join("below")).unwrap();
     write_plain(&above.join("a.png"), 400, 400, RED);
     write_plain(&above.join("below/b.png"), 400, 400, BLUE);
-    let second = view(&desktop, &[&other]);
+    let second = view(&desktop, &other);
     second.put_window((1000, 0));
     // With a report it is a process of its own.
-    let hand = view(&desktop, &["--report".as_ref(), &desktop.path("report.json"), &above]);
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "900x650", "--report"]).arg(desktop.path("report.json")).arg(&above);
+    let hand = Hand::start(&desktop, viewer);
     let (x, y) = hand.see("a tile", |screen| screen.has(RED, TILE)).middle_of(RED);
     hand.take_to((x - CELL, y), (1500, 400));
     // The window says that it would take it.

@@ -3,16 +3,13 @@
 
 mod desktop;
 
+use desktop::colours::{BLUE, GREEN, RED};
 use desktop::{Desktop, Seen, write_plain};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-const RED: [u8; 3] = [220, 30, 40];
-const GREEN: [u8; 3] = [20, 180, 60];
-const BLUE: [u8; 3] = [30, 60, 210];
 
 /// Pixels of a thumbnail of a large square picture.
 const TILE: usize = 160 * 160;

@@ -2,23 +2,14 @@
 
 mod desktop;
 
+use desktop::colours::{ACCENT, BLUE, GREEN, LARGE, RED, TILE};
 use desktop::{Desktop, Screen, Sway, write_plain};
 use std::fs;
 
-const RED: [u8; 3] = [220, 30, 40];
-const GREEN: [u8; 3] = [20, 180, 60];
-const BLUE: [u8; 3] = [30, 60, 210];
 /// Behind a tile that is selected.
 const SELECTED: [u8; 3] = [206, 223, 245];
-/// Of the frame around a window that takes what is dragged.
-const ACCENT: [u8; 3] = [53, 132, 228];
 /// Of the screen.
 const MIDDLE: (u32, u32) = (450, 350);
-
-/// More pixels than a tile has, and less than a picture in the window.
-const LARGE: usize = 200 * 200;
-/// Most of a tile.
-const TILE: usize = 140 * 140;
 
 /// K3: whole grid by keyboard, type-ahead, zoom, rotate, fullscreen, trash with undo:
 /// all of it by Wayland's own input.

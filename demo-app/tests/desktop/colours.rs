@@ -8,6 +8,8 @@ pub const RED: [u8; 3] = [220, 30, 40];
 pub const GREEN: [u8; 3] = [20, 180, 60];
 pub const BLUE: [u8; 3] = [30, 60, 210];
 pub const COLORS: [[u8; 3]; 3] = [RED, GREEN, BLUE];
+/// Of the frame around a window that takes what is dragged.
+pub const ACCENT: [u8; 3] = [53, 132, 228];
 
 /// More pixels than a tile has, and less than a picture in the window.
 pub const LARGE: usize = 200 * 200;
