@@ -98,8 +98,10 @@ fn a_huge_folder_is_used_like_any_other() {
     hand.see("the new picture", |screen| screen.has(YELLOW, TILE) && screen.has(BLUE, TILE));
 
     // All of it to the trash.
+    let count = FILES + 3;
+    reader.hear_text(&format!("{}\u{2009}{:03} pictures", count / 1000, count % 1000));
     hand.press(&["ctrl+a", "Delete"]);
-    reader.hear_text(&format!("{} files moved to the trash", FILES + 3));
+    reader.hear_text(&format!("{count} files moved to the trash"));
     reader.hear_text("No Pictures");
     assert!(!folder.join(HALF).exists() && !folder.join("0000000.png").exists());
 
@@ -107,7 +109,7 @@ fn a_huge_folder_is_used_like_any_other() {
     let report = fs::read(desktop.path("report.json")).expect("a report");
     let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
     let number = |name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name} in {report}"));
-    assert_eq!(number("pictures"), FILES as f64 + 3.0);
+    assert_eq!(number("pictures"), 0.0);
     assert_eq!(number("thumbnails_failed"), 0.0, "{report}");
     assert!(number("main_loop_work_ms_max") <= LONGEST, "{report}");
     assert!(number("app_peak_rss_kib") <= MEMORY, "{report}");
