@@ -1,10 +1,11 @@
 //! The threads that touch files: opening one can take as long as a network takes to give up, and
 //! neither the main loop nor the other pictures must wait for it.
 
-use std::fs::File;
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
@@ -87,18 +88,20 @@ pub fn describe(error: &io::Error) -> String {
     }
 }
 
-/// Writes a file as a whole or not at all, as far as its readers can see.
+/// Writes a file as a whole or not at all, as far as its readers can see. On a full disk nothing is left of it.
 ///
 /// # Errors
 ///
 /// What the kernel says of the folder or the disk.
 pub fn write_whole(path: &Path, octets: &[u8]) -> io::Result<()> {
-    let mut partial = PathBuf::from(path).into_os_string();
-    partial.push(".part");
-    let mut file = File::create(&partial)?;
-    io::Write::write_all(&mut file, octets)?;
-    drop(file);
-    std::fs::rename(&partial, path)
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // For all to read whom the umask lets; gone if it is not persisted.
+    let mut partial = tempfile::Builder::new();
+    let partial = partial.prefix(".tine-viewer-").permissions(Permissions::from_mode(0o666));
+    let mut partial = partial.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    io::Write::write_all(&mut partial, octets)?;
+    partial.persist(path)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -246,6 +246,62 @@ fn a_relative_cache_folder_is_ignored() {
     assert_eq!(fs::read_dir(desktop.path(".cache/thumbnails/large")).unwrap().count(), 1);
 }
 
+/// K3: on a full disk all pictures are shown; what is kept is whole, what was there stays, and nothing half done is left.
+#[test]
+fn a_full_disk_loses_nothing() {
+    if !rustix::process::getuid().is_root() {
+        println!("not tested: only root can mount a small disk");
+        return;
+    }
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("many");
+    let noise = image::RgbImage::from_fn(600, 600, |x, y| {
+        image::Rgb([(x * y) as u8, (x ^ y) as u8, (x * 7 + y * 13) as u8])
+    });
+    noise.save(folder.join("0.png")).unwrap();
+    settle(&folder.join("0.png"));
+    for number in 1..12 {
+        fs::hard_link(folder.join("0.png"), folder.join(format!("{number}.png"))).unwrap();
+    }
+    let settings = "[viewer]\nwidth=900\nheight=650\n";
+    let config = desktop.pictures("brought/config/tine-viewer");
+    fs::write(config.join("settings.ini"), settings).unwrap();
+    fs::create_dir(desktop.path("small")).unwrap();
+    // What is on the disk is taken away from it before it goes.
+    let script = r#"
+        cd "$1" && mount -t tmpfs -o size=512k small small && cp -r brought/. small || exit
+        head -c "$2" /dev/zero > small/filler; left=left-$2; shift 2
+        "$@"; status=$?
+        cp -r small "$left"; exit $status"#;
+    let on_small_disk = |filled: &str, viewer: &Command| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(desktop.path("")).arg(filled);
+        command.arg(viewer.get_program()).args(viewer.get_args());
+        desktop.at_home(&mut command);
+        command.env("XDG_CACHE_HOME", desktop.path("small/cache"));
+        command.env("XDG_CONFIG_HOME", desktop.path("small/config"));
+        command
+    };
+    let left = |filled: &str| desktop.path(&format!("left-{filled}"));
+    // There is room for a few thumbnails, for a part of one, or for none.
+    for (filled, has_some) in [("200k", true), ("448k", false), ("600k", false)] {
+        let output = on_small_disk(filled, &desktop.thorough_viewer(&[&folder])).output().unwrap();
+        assert_eq!(desktop.seen(&output).number("thumbnails_ok"), 12.0, "{output:?}");
+        let kept = fs::read_dir(left(filled).join("cache/thumbnails/large"));
+        let kept: Vec<_> = kept.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(!kept.is_empty(), has_some, "{filled}: {kept:?}");
+        kept.iter().for_each(|path| drop(image::open(path).unwrap()));
+    }
+    // The window is of another size than is remembered.
+    let mut viewer = desktop.viewer();
+    viewer.args(["--size", "700x500"]).arg(&folder);
+    let hand = Hand::start(&desktop, on_small_disk("601k", &viewer));
+    hand.close();
+    let config = left("601k").join("config/tine-viewer");
+    assert_eq!(fs::read_to_string(config.join("settings.ini")).unwrap(), settings);
+    assert_eq!(fs::read_dir(&config).unwrap().count(), 1);
+}
+
 /// K3: the cache is a convenience: a picture is shown whatever is wrong with it.
 #[test]
 fn a_cache_that_cannot_be_written_is_no_trouble() {
