@@ -187,7 +187,7 @@ fn without_any_pidfd(errno: i32) {
     println!("all is settled");
 }
 
-/// Rule 10: a worker that may not be signalled, as one that has become another user, lives on, and that is said.
+/// Rule 10, B4: what may not be signalled, as after either side has become another user, lives on, and that is said.
 fn no_signals(_: &Template) {
     let lines = output_of(Command::new(this()).env("TINE_TEST_ERRNO", "signals"));
     assert_eq!(lines, ["it lives"]);
@@ -204,5 +204,10 @@ fn without_signals() {
     assert!(refused.to_string().contains(&pid.to_string()), "{refused}");
     drop(socket);
     assert!(told.exit().success());
+    template.set_deadline(Duration::from_millis(200));
+    send(processes::of(&template), Signal::STOP);
+    let refusal = Told::run(template.fork(), RETURN).refusal().to_string();
+    assert!(refusal.contains("cannot be killed"), "{refusal}");
+    assert!(Told::run(template.fork(), RETURN).exit().success(), "its successor's");
     println!("it lives");
 }

@@ -118,9 +118,9 @@ impl Body {
         if self.process.is_none() && born > 0 {
             self.meet(born);
         }
-        if let Some(process) = &self.process {
-            process.kill();
+        match &self.process {
+            Some(process) => process.kill(),
+            None => self.birth.is_some() && born == 0,
         }
-        self.process.is_some() || (self.birth.is_some() && born == 0)
     }
 }

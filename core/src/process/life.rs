@@ -272,8 +272,8 @@ impl Core {
         }
     }
 
-    /// Kills a process that does not answer; then its links end. False: it lives on, being another app's, or because
-    /// the kernel gives out no pidfd.
+    /// Kills a process that does not answer; then its links end. False: it lives on, being another app's, or another
+    /// user's, or because the kernel gives out no pidfd.
     pub fn kill_stuck(&self, generation: u64) -> bool {
         note!(WARN "template does not answer and is killed");
         let mut life = self.life();

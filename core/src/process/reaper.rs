@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open};
 
 use super::orphans;
@@ -44,16 +45,16 @@ impl Known {
         Known::Pidfd(Arc::new(pidfd))
     }
 
-    /// Kills it, unless it is gone already.
-    pub fn kill(&self) {
-        // Refused to one that is gone.
-        let _ = match self {
+    /// Kills it, unless it is gone already; tells whether the kernel lets this process do so.
+    pub fn kill(&self) -> bool {
+        let killed = match self {
             Known::Pidfd(pidfd) => rustix::process::pidfd_send_signal(&**pidfd, Signal::KILL),
             Known::Child(pid) if self.wait(WaitIdOptions::NOWAIT) == Ok(false) => {
                 rustix::process::kill_process(*pid, Signal::KILL)
             }
             Known::Child(_) => Ok(()),
         };
+        matches!(killed, Ok(()) | Err(Errno::SRCH))
     }
 
     /// Tells whether nothing is left to reap. ECHILD: the app has done it, or it is no child of the app's.
