@@ -1,14 +1,19 @@
 //! F3, F20, F21: where a program lies and how it was started make no difference to its templates, or are refused by
 //! name; `main` runs once.
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tine::Template;
-use tine_tests::places::{HERE, answer_of, loader, mark, output_of, this};
-use tine_tests::told::eventually;
-use tine_tests::{cases, runner};
+use tine_tests::places::{ANSWER, HERE, answer_of, loader, mark, output_of, this};
+use tine_tests::told::{Told, eventually};
+use tine_tests::{cases, native, processes, runner};
 
 fn main() -> ExitCode {
     // Started by the tests below: it says what it finds.
@@ -22,6 +27,8 @@ fn main() -> ExitCode {
         a_set_user_id_program_without_more_rights,
         a_program_with_capabilities,
         a_program_that_has_become_set_user_id,
+        a_program_that_has_become_another_user,
+        an_image_whose_orders_find_no_room,
         another_program_that_is_set_user_id,
         another_program_that_is_a_script,
         what_is_no_program,
@@ -56,6 +63,14 @@ fn as_answer_of(deed: &str) -> ExitCode {
             mark(&own, 0o4755);
             println!("{}", exec());
         }
+        ["becomes-another-user"] => {
+            let early = Template::early().expect("first line of main");
+            another_user();
+            println!("{}", answer_of(Ok(early.fork())));
+            println!("{}", answer_of(Ok(early.fresh())));
+            println!("{}", answer_of(Template::exec().map(|template| template.fresh())));
+        }
+        ["has-too-much-under-way"] => has_too_much_under_way(),
         ["everything", path] => {
             match Template::early() {
                 Ok(early) => everything(&early),
@@ -79,6 +94,38 @@ fn as_answer_of(deed: &str) -> ExitCode {
         _ => panic!("no such deed: {deed}"),
     }
     ExitCode::SUCCESS
+}
+
+/// Becomes one, and has main do nothing should it run again.
+fn another_user() {
+    native::set_variable("TINE_TEST_DEED", "");
+    if rustix::process::geteuid().is_root() {
+        native::become_user(65534);
+    }
+}
+
+/// Has as many descriptors under way as a user may have (unix(7)), so that none can be sent, and asks for a fresh image.
+fn has_too_much_under_way() {
+    another_user();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: Some(64) }).expect("lower");
+    let template = Template::early().expect("first line of main");
+    println!("{}", answer_of(Ok(template.fork())));
+    let (near, far) = UnixStream::pair().expect("sockets");
+    let many = [near.as_fd(); 16];
+    while tine::send_fds(&near, b"x", &many).is_ok() {}
+    let process = template.fresh().send_fd(File::open("/dev/null").expect("/dev/null"));
+    let told = Told::run(process.send_arg("one"), ANSWER);
+    drop((near, far));
+    // There is room again, and the image is executed. It comes to look at its socket before the app goes on.
+    tine::queue().turn(Some(Duration::from_secs(1))).expect("a queue");
+    let own = processes::of(&template);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2)
+        && !processes::children(own).iter().any(|(pid, _)| processes::is_asleep(*pid))
+    {
+        std::thread::yield_now();
+    }
+    println!("{}", String::from_utf8_lossy(&told.answer()));
 }
 
 /// What a template can be asked for.
@@ -210,6 +257,23 @@ fn a_program_that_has_become_set_user_id(_: &Template) {
     let lines = deed(&copy, "becomes-set-user-id");
     assert_eq!(lines[0], HERE);
     assert!(lines[1].contains("rights"), "{lines:?}");
+}
+
+/// F3, F20: what its template would execute is another user's, who would not take the app's socket for one of tine's.
+fn a_program_that_has_become_another_user(_: &Template) {
+    if !rustix::process::geteuid().is_root() {
+        println!("not tried: only root can become another user");
+        return;
+    }
+    let lines = deed(this(), "becomes-another-user");
+    assert!(lines[0] == HERE && lines[2] == HERE, "{lines:?}");
+    assert!(lines[1].contains("has become another user"), "{lines:?}");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+}
+
+/// F3, F7, F20: its orders, which have descriptors with them, come later than it would look for them.
+fn an_image_whose_orders_find_no_room(_: &Template) {
+    assert_eq!(deed(this(), "has-too-much-under-way"), [HERE, "here with 2 items"]);
 }
 
 /// F3: no main of another program either.

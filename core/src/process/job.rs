@@ -29,7 +29,7 @@ use super::said::Said;
 use super::{Exit, Template};
 use crate::log::note;
 use crate::sys::stamp::stamp;
-use crate::wire::{Outbox, Waiting};
+use crate::wire::{self, Message, Outbox, Waiting};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
@@ -155,9 +155,13 @@ impl Job {
             None => return Err(self.over()),
         };
         let plain = !orders.has_fds();
-        let written = orders
-            .flush(&socket)
-            .map_err(|error| Error::system("write the orders of a process", error))?;
+        let unwritten = |error| Error::system("write the orders of a process", error);
+        if fresh {
+            // By which its image knows that it is to be one; for what comes with descriptors there may be no room.
+            let (begin, _) = Message::Begin.encode(0, 0);
+            wire::socket::send(&socket, &begin, &[]).map_err(unwritten)?;
+        }
+        let written = orders.flush(&socket).map_err(unwritten)?;
         self.orders.replace(orders);
         self.socket.replace(Some(Rc::new(socket)));
         self.stage.set(Stage::Asked);

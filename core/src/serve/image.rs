@@ -10,7 +10,7 @@
 mod library;
 
 use std::fmt;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -59,7 +59,9 @@ fn take_over() {
         return;
     }
     sys::remove_variable(c"TINE_TEMPLATE");
-    let Ok(socket) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3) else { return };
+    // What is tine's runs no `main`, even where it cannot begin.
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)
+        .unwrap_or_else(|_| sys::exit_now(1));
     match role {
         Role::Template(parent) => settle_and_serve(socket, parent),
         Role::Process { parent, group, limit } => {
@@ -132,14 +134,18 @@ fn is_ours(kind: SocketType) -> bool {
     let socket = rustix::stdio::stdin();
     sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(socket) == Ok(kind)
-        && sockopt::socket_peercred(socket).is_ok_and(|peer| peer.uid == rustix::process::geteuid())
-        && speaks_our_language()
+        && is_of_our_user(socket)
+        && speaks_our_language(socket)
 }
 
-fn speaks_our_language() -> bool {
+fn is_of_our_user(socket: impl AsFd) -> bool {
+    sockopt::socket_peercred(socket).is_ok_and(|peer| peer.uid == rustix::process::geteuid())
+}
+
+fn speaks_our_language(socket: impl AsFd) -> bool {
     let mut header = [0; HEADER];
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    matches!(rustix::net::recv(rustix::stdio::stdin(), &mut header, flags), Ok((HEADER.., _)))
+    matches!(rustix::net::recv(socket, &mut header, flags), Ok((HEADER.., _)))
         && Header::decode(&header).is_ok()
 }
 
@@ -149,6 +155,7 @@ fn speaks_our_language() -> bool {
 /// Why it would not learn of its role, or another program would be executed.
 pub(crate) fn own(role: &str, socket: OwnedFd, library: Option<&Library>) -> Result<Command> {
     check_rights(Path::new(OWN_IMAGE), "the program's own image")?;
+    check_socket(&socket, "the program's own image")?;
     let mut command = Command::new(OWN_IMAGE);
     if let Some(started) = sys::loader::by_hand() {
         let arguments = started.arguments().map_err(|(program, error)| {
@@ -177,6 +184,7 @@ pub(crate) fn own(role: &str, socket: OwnedFd, library: Option<&Library>) -> Res
 /// Why it would not learn of its role.
 pub(crate) fn other(image: &Path, name: &Path, role: &str, socket: OwnedFd) -> Result<Command> {
     check_rights(image, name.display())?;
+    check_socket(&socket, name.display())?;
     let mut command = Command::new(image);
     command.arg0(name).env(VARIABLE, format!("{role} {ANY}")).stdin(Stdio::from(socket));
     Ok(command)
@@ -191,6 +199,23 @@ fn check_rights(image: &Path, name: impl fmt::Display) -> Result<()> {
          set-group-id or capabilities), and so ignore that it is to be one"
     );
     Err(Error::new(ErrorKind::Misuse, message))
+}
+
+/// What a program would not take for a socket of tine's would have it run its `main`.
+fn check_socket(socket: &OwnedFd, name: impl fmt::Display) -> Result<()> {
+    if !is_of_our_user(socket) {
+        let own = rustix::process::geteuid().as_raw();
+        let message = format!(
+            "cannot execute {name}: the app has become another user, and what its template executes would be \
+             user {own} still"
+        );
+        return Err(Error::new(ErrorKind::Misuse, message));
+    }
+    if !speaks_our_language(socket) {
+        let message = format!("cannot execute {name}: its socket does not begin as it should");
+        return Err(Error::new(ErrorKind::Protocol, message));
+    }
+    Ok(())
 }
 
 /// What is wrong when the kernel refuses to execute the program's own image.

@@ -107,6 +107,8 @@ impl Orders {
             let next = self.next()?;
             let Some((header, mut body)) = next else { return Ok(Then::Leave) };
             match Message::decode(header, &body.octets)? {
+                // It has led here.
+                Message::Begin => (),
                 Message::Part(octets) => self.parts.extend(octets),
                 Message::Arg(octets) => {
                     let mut arg = std::mem::take(&mut self.parts);
