@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use image::{DynamicImage, ImageBuffer, RgbImage, Rgba, RgbaImage};
-#[cfg(feature = "avif")]
 use moxcms::{CicpProfile, MatrixCoefficients};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
@@ -50,7 +49,6 @@ pub(super) fn inks_to_srgb(inks: &[u8], profile: &[u8]) -> Option<Vec<u8>> {
 
 /// A profile of colours that are told by numbers of ITU-T H.273: which red, green and blue, and by which curve.
 /// `None` if they are shown as sRGB. The curves of television are taken for that of sRGB: so screens show them.
-#[cfg(feature = "avif")]
 pub(super) fn profile_of(primaries: u16, transfer: u16) -> Option<Vec<u8>> {
     let (primaries, transfer) = (u8::try_from(primaries).ok()?, u8::try_from(transfer).ok()?);
     let primaries = if matches!(primaries, 0 | 2 | 3) { 1 } else { primaries };

@@ -17,7 +17,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::format::Format;
 use super::positioned::Positioned;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, colour, jpeg, jxl, scale, svg, tiff, webp};
+use super::{DecodeError, Pixels, chunks, colour, dds, jpeg, jxl, scale, small, svg, tiff, webp};
 use crate::layout::Size;
 
 /// The largest picture, in pixels, that a worker takes on: 16,384 squared, more than the cameras
@@ -87,7 +87,17 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
                 webp::pixels(&octets, stored, fitted(stored, orientation, want))
             })?
         }
+        Format::Other(ImageFormat::Ico) => small::icon(reader)?,
+        Format::Other(other @ (ImageFormat::Bmp | ImageFormat::Tga)) => {
+            small::seen(reader, other, format.name())?
+        }
+        Format::Other(ImageFormat::Dds) => dds::decode(reader)?,
         Format::Other(ImageFormat::Tiff) => tiff::decode(reader)?,
+        Format::Other(ImageFormat::Png) => {
+            let told = chunks::profile(head);
+            let decoded = decode_whole(reader, ImageFormat::Png, format.name(), |_, _| None)?;
+            Decoded { profile: decoded.profile.or(told), ..decoded }
+        }
         Format::Other(other) => decode_whole(reader, other, format.name(), |_, _| None)?,
     };
     Ok(Picture { animated, ..finish(decoded, want) })

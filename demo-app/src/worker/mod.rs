@@ -19,7 +19,9 @@ use crate::message::{Answer, Drawing, Failure, Request, Want};
 mod animation;
 #[cfg(feature = "avif")]
 mod avif;
+mod chunks;
 mod colour;
+mod dds;
 mod decode;
 mod error;
 mod facts;
@@ -30,6 +32,7 @@ mod pixels;
 mod positioned;
 mod scale;
 mod scans;
+mod small;
 mod svg;
 mod thumbnail;
 mod tiff;

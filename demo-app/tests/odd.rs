@@ -1,0 +1,167 @@
+//! Flow 2, the worker's side: kinds of the rarer formats that few programs write, and all are to show. Row K3 of
+//! the features.
+
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail the test")]
+
+use std::fs::File;
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use flate2::Crc;
+use image::codecs::bmp::BmpEncoder;
+use image::{ExtendedColorType, ImageFormat, RgbImage};
+use tine_viewer::layout::Size;
+use tine_viewer::worker::{DecodeError, Picture, decode};
+
+const SIZE: Size = Size::new(4, 4);
+const RED: [u8; 3] = [221, 31, 41];
+
+fn decoded(octets: &[u8]) -> Result<Picture, DecodeError> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(octets).unwrap();
+    decode(file, Size::new(256, 256))
+}
+
+/// It is of this size, and of this colour all over: red, green, blue, and alpha if there is any.
+#[track_caller]
+fn assert_plain(what: &str, octets: &[u8], size: Size, color: &[u8]) {
+    let picture = decoded(octets).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let pixels = picture.pixels;
+    assert_eq!((pixels.size, picture.original), (size, size), "{what}");
+    assert_eq!(pixels.format.bytes_per_pixel() as usize, color.len(), "{what}");
+    for shown in pixels.bytes.chunks(color.len()) {
+        let is_near = shown.iter().zip(color).all(|(shown, color)| shown.abs_diff(*color) <= 2);
+        assert!(is_near, "{what} shows {shown:?} for {color:?}");
+    }
+}
+
+/// A texture by the number of its format in DXGI.
+fn texture(format: u32, texels: &[u8]) -> Vec<u8> {
+    let numbers =
+        |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<_>>();
+    let mut file = b"DDS ".to_vec();
+    file.extend(numbers(&[124, 0x1007, SIZE.height, SIZE.width, 0, 0, 1]));
+    file.extend([0; 44]);
+    file.extend(numbers(&[32, 4]));
+    file.extend(b"DX10");
+    file.extend(numbers(&[0, 0, 0, 0, 0, 0x1000, 0, 0, 0, 0]));
+    file.extend(numbers(&[format, 3, 0, 1, 0]));
+    file.extend(texels);
+    file
+}
+
+/// Sixteen texels of one colour in BC7, of its sixth kind.
+fn bc7([red, green, blue]: [u8; 3]) -> Vec<u8> {
+    let (mut block, mut at) = (1_u128 << 6, 7);
+    let ends = [red, red, green, green, blue, blue, 255, 255].map(|end| end >> 1);
+    for end in ends {
+        block |= u128::from(end) << at;
+        at += 7;
+    }
+    // The last bit of each end.
+    (block | 0b11 << at).to_le_bytes().to_vec()
+}
+
+#[test]
+fn textures_of_all_kinds() {
+    let [red, green, blue] = RED;
+    let opaque = [red, green, blue, 255];
+    assert_plain("BC7", &texture(98, &bc7(RED)), SIZE, &opaque);
+    // One end, and another that is not used.
+    let bc4 = [200, 0, 0, 0, 0, 0, 0, 0];
+    assert_plain("BC4", &texture(80, &bc4), SIZE, &[200; 3]);
+    assert_plain("RGBA", &texture(28, &opaque.repeat(16)), SIZE, &opaque);
+    assert_plain("BGRA", &texture(87, &[blue, green, red, 255].repeat(16)), SIZE, &opaque);
+    assert_plain("one of 8 bits", &texture(61, &[200; 16]), SIZE, &[200; 3]);
+    // Linear light, four numbers of 16 bits: 1, a half, nothing, and 1.
+    let light = [0x3C00_u16, 0x3800, 0, 0x3C00].map(u16::to_le_bytes).concat().repeat(16);
+    assert_plain("half floats", &texture(10, &light), SIZE, &[255, 188, 0]);
+    assert!(matches!(decoded(&texture(98, &[1; 7])), Err(DecodeError::Truncated("DDS"))));
+}
+
+#[test]
+fn an_icon_without_alpha() {
+    let mut png = Cursor::new(Vec::new());
+    RgbImage::from_pixel(256, 256, image::Rgb(RED)).write_to(&mut png, ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    // One picture of 256 pixels squared, in so many octets from there on.
+    let mut icon = vec![0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 0, 24, 0];
+    icon.extend((png.len() as u32).to_le_bytes());
+    icon.extend(22_u32.to_le_bytes());
+    icon.extend(png);
+    assert_plain("icon", &icon, Size::new(256, 256), &RED);
+    // What lies outside of the file is none.
+    icon[18] = 200;
+    icon[20] = 200;
+    assert!(decoded(&icon).is_err());
+}
+
+/// Many a program leaves the room for alpha empty.
+#[test]
+fn alpha_of_which_nothing_is_seen_is_none() {
+    let [red, green, blue] = RED;
+    let mut tga = vec![0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 4, 0, 32, 0x20];
+    tga.extend([blue, green, red, 0].repeat(16));
+    assert_plain("TGA", &tga, SIZE, &RED);
+    let mut bmp = Vec::new();
+    let pixels = [red, green, blue, 0].repeat(16);
+    BmpEncoder::new(&mut bmp).encode(&pixels, 4, 4, ExtendedColorType::Rgba8).unwrap();
+    assert_plain("BMP", &bmp, SIZE, &RED);
+}
+
+#[test]
+fn jpegs_by_arithmetic() {
+    for name in ["arithmetic.jpg", "arithmetic-progressive.jpg"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd").join(name);
+        let picture = decode(File::open(path).unwrap(), Size::new(256, 256)).unwrap();
+        assert_eq!(picture.original, Size::new(48, 32), "{name}");
+        let shown = &picture.pixels.bytes[..3];
+        let is_near = shown.iter().zip([220, 30, 40]).all(|(a, b)| a.abs_diff(b) <= 8);
+        assert!(is_near, "{name} shows {shown:?}");
+    }
+}
+
+/// A PNG of one colour that says this of its colours.
+fn png(color: [u8; 3], told: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
+    let mut plain = Cursor::new(Vec::new());
+    RgbImage::from_pixel(4, 4, image::Rgb(color)).write_to(&mut plain, ImageFormat::Png).unwrap();
+    let plain = plain.into_inner();
+    // The mark, and the header with its length and checksum.
+    let (start, rest) = plain.split_at(8 + 25);
+    let mut file = start.to_vec();
+    for (name, content) in told {
+        let mut sum = Crc::new();
+        sum.update(*name);
+        sum.update(content);
+        file.extend((content.len() as u32).to_be_bytes());
+        file.extend([*name, *content].concat());
+        file.extend(sum.sum().to_be_bytes());
+    }
+    file.extend(rest);
+    file
+}
+
+#[test]
+fn what_a_png_says_of_its_colours() {
+    let grey = [128; 3];
+    let linear = 100_000_u32.to_be_bytes();
+    assert_plain("linear light", &png(grey, &[(b"gAMA", &linear)]), SIZE, &[188; 3]);
+    let usual = 45_455_u32.to_be_bytes();
+    assert_plain("the usual", &png(grey, &[(b"gAMA", &usual)]), SIZE, &grey);
+    let named = png(grey, &[(b"sRGB", &[0]), (b"gAMA", &linear)]);
+    assert_plain("by name", &named, SIZE, &grey);
+    // What displays with P3 have, by numbers of H.273, and by the places of the primaries. In sRGB; by littleCMS.
+    let shown = [239, 0, 22];
+    let by_numbers = png([220, 30, 40], &[(b"cICP", &[12, 13, 0, 1])]);
+    assert_plain("P3 by numbers", &by_numbers, SIZE, &shown);
+    let places = [31_270_u32, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6000];
+    let places = places.map(u32::to_be_bytes).concat();
+    let by_places = png([220, 30, 40], &[(b"gAMA", &usual), (b"cHRM", &places)]);
+    assert_plain("P3 by places", &by_places, SIZE, &shown);
+    // What makes no sense changes nothing.
+    for nonsense in [&[0_u8; 4][..], &[1, 2], &[]] {
+        assert_plain("nonsense", &png(grey, &[(b"gAMA", nonsense)]), SIZE, &grey);
+    }
+    let nowhere = png(grey, &[(b"gAMA", &usual), (b"cHRM", &[0; 32])]);
+    assert_plain("nowhere", &nowhere, SIZE, &grey);
+}
