@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use tine::{Cause, Exit, Template, Worker};
+use tine_tests::places::{output_of, this};
 use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{ENDURE, RETURN, STAY};
 use tine_tests::{cases, native, processes, runner};
@@ -14,6 +15,12 @@ fn main() -> ExitCode {
     // What workers write is passed on to here: a pipe that is never full for lack of a reader.
     let (reader, writer) = std::io::pipe().expect("a pipe");
     let template = with_output_to(writer, || Template::early().expect("first line of main"));
+    PASSED_ON.with(|passed| passed.replace(Some(reader.into())));
+    if std::env::var_os(ALONE).is_some() {
+        println!("main");
+        take_a_number_that_is_free_again(&template);
+        return ExitCode::SUCCESS;
+    }
     let cases = cases![
         short_lines_are_kept_as_they_are,
         the_last_lines_of_megabytes,
@@ -29,8 +36,8 @@ fn main() -> ExitCode {
         forged_last_words_are_the_forgers_own,
         grandchildren_write_on,
         grandchildren_that_outlive_hold_nobody,
+        a_number_that_is_free_again,
     ];
-    PASSED_ON.with(|passed| passed.replace(Some(reader.into())));
     runner::run(&template, cases)
 }
 
@@ -324,4 +331,43 @@ fn grandchildren_that_outlive_hold_nobody(_: &Template) {
     assert!(processes::is_alive(pid), "the grandchild waits for the pipe");
     drop(writer);
     eventually("the grandchild's end", || (!processes::is_alive(pid)).then_some(()));
+}
+
+/// Set for this program where it has a PID namespace (pid_namespaces(7)) of its own.
+const ALONE: &str = "TINE_TEST_ALONE";
+
+/// F4, B3: a worker has the process id of one before, whose child writes on. Neither is kept from the other.
+fn a_number_that_is_free_again(_: &Template) {
+    const CANNOT: i32 = 77;
+    let mut command = Command::new("unshare");
+    let script = format!("test -w /proc/sys/kernel/ns_last_pid || exit {CANNOT}; \"$0\"");
+    command.args(["-p", "-f", "--mount-proc", "sh", "-c", &script]).env(ALONE, "yes");
+    let probed = command.arg("true").status().expect("unshare").code();
+    if probed != Some(0) {
+        println!("not tried: no process ids can be chosen here");
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-p", "-f", "--mount-proc", "sh", "-c", &script]).arg(this()).env(ALONE, "yes");
+    assert_eq!(output_of(&mut command), ["the same number"]);
+}
+
+fn take_a_number_that_is_free_again(template: &Template) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let exit = Told::run(template.fork().send_fd(OwnedFd::from(reader)), PARENT).exit();
+    assert!(exit.success(), "{exit}");
+    let before = (exit.pid() - 1).to_string();
+    std::fs::write("/proc/sys/kernel/ns_last_pid", before).expect("a number of ours");
+    let stays = Told::run(template.fork(), STAY);
+    let socket = stays.socket();
+    assert_eq!(stays.running().pid(), Some(exit.pid()));
+    writer.write_all(b"x").expect("the grandchild reads");
+    let mut heard = Vec::new();
+    eventually("the grandchild's words", || {
+        heard.extend(passed_on());
+        (heard == b"from the grandchild\n").then_some(())
+    });
+    drop(socket);
+    assert!(stays.exit().success());
+    println!("the same number");
 }

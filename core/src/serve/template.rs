@@ -86,8 +86,9 @@ struct Template {
     children: Children,
     /// How many of them are to become other programs.
     executing: usize,
-    /// Standard error of children that have ended while others still hold it.
-    strays: BTreeMap<i32, Stderr>,
+    /// Standard error of children that have ended while others still hold it. Their ids may be those of others by now.
+    strays: BTreeMap<u32, Stderr>,
+    next_stray: u32,
     /// What of the app's this process has taken over.
     state: Option<Rc<Inherited>>,
     /// Made ahead, so that a fork need not wait for it.
@@ -110,6 +111,7 @@ enum Token {
     Signals,
     Link(u64),
     Stderr(i32),
+    Stray(u32),
     Pressure,
 }
 
@@ -120,6 +122,7 @@ impl Token {
             Token::Link(number) => 1 << 32 | number,
             Token::Stderr(pid) => 2 << 32 | pid as u64,
             Token::Pressure => 3 << 32,
+            Token::Stray(number) => 4 << 32 | u64::from(number),
         })
     }
 
@@ -128,6 +131,7 @@ impl Token {
             (1, number) => Token::Link(number),
             (2, pid) => Token::Stderr(pid as i32),
             (3, _) => Token::Pressure,
+            (4, number) => Token::Stray(number as u32),
             _ => Token::Signals,
         }
     }
@@ -149,6 +153,7 @@ impl Template {
             children: Children::default(),
             executing: 0,
             strays: BTreeMap::new(),
+            next_stray: 0,
             state: None,
             pipe: None,
             spares: Spares::default(),
@@ -208,6 +213,7 @@ impl Template {
                     Token::Link(_) => (),
                     Token::Signals => ended = true,
                     Token::Stderr(pid) => self.stderr_ready(pid),
+                    Token::Stray(number) => self.stray_ready(number),
                     Token::Pressure => self.spares.relieve(),
                 }
             }

@@ -2,12 +2,12 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::epoll;
+use rustix::event::epoll::{self, EventFlags};
 use rustix::process::{Pid, kill_process};
 
 use super::super::child::Child;
-use super::super::stderr::Read;
-use super::Template;
+use super::super::stderr::{Read, Stderr};
+use super::{Template, Token};
 use crate::sys::{self, Reaped};
 
 /// Packets of standard error that are read before other work gets its turn.
@@ -34,16 +34,20 @@ impl Template {
     }
 
     pub(super) fn stderr_ready(&mut self, pid: i32) {
-        if let Some(child) = self.children.get_mut(pid) {
-            if child.stderr.read(PACKETS, &mut self.packet) == Read::End {
-                // It has closed its standard error and lives on.
-                forget(&self.epoll, child.stderr.pipe());
-            }
-        } else if let Some(stray) = self.strays.get_mut(&pid)
+        if let Some(child) = self.children.get_mut(pid)
+            && child.stderr.read(PACKETS, &mut self.packet) == Read::End
+        {
+            // It has closed its standard error and lives on.
+            forget(&self.epoll, child.stderr.pipe());
+        }
+    }
+
+    pub(super) fn stray_ready(&mut self, number: u32) {
+        if let Some(stray) = self.strays.get_mut(&number)
             && stray.read(PACKETS, &mut self.packet) == Read::End
         {
             forget(&self.epoll, stray.pipe());
-            self.strays.remove(&pid);
+            self.strays.remove(&number);
         }
     }
 
@@ -85,7 +89,18 @@ impl Template {
         if end == Read::End {
             forget(&self.epoll, child.stderr.pipe());
         } else {
-            self.strays.insert(reaped.pid.as_raw_nonzero().get(), child.stderr);
+            self.keep_stray(child.stderr);
+        }
+    }
+
+    /// Reads on what others write to it. Not by its child's id, which the next child may get.
+    fn keep_stray(&mut self, stderr: Stderr) {
+        let number = self.next_stray;
+        self.next_stray = number.wrapping_add(1);
+        let token = Token::Stray(number).data();
+        // It is registered, unless memory was short: then what is written is lost.
+        if epoll::modify(&self.epoll, stderr.pipe(), token, EventFlags::IN).is_ok() {
+            self.strays.insert(number, stderr);
         }
     }
 }
