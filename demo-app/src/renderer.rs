@@ -5,10 +5,11 @@
 //!
 //! # Safety
 //! The environment may be changed as long as no other thread can read it: this is called first of all, and looks.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "the environment is the one place where GTK 4.8 is told")]
 
 use gtk4::gdk;
 use gtk4::gio::prelude::*;
+use rustix::fs::{Access, access};
 use std::env;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,11 +36,14 @@ pub fn keep_from(context: &gdk::AppLaunchContext) {
     }
 }
 
-/// Whether there may be one that draws.
+/// Whether there may be one that draws, and that this process may use.
 fn has_card() -> bool {
     let names = |folder: &str| fs::read_dir(folder).into_iter().flatten().flatten();
     let is_card = |prefix: &str, folder: &str| {
-        names(folder).any(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        names(folder).any(|entry| {
+            let is_named_so = entry.file_name().to_string_lossy().starts_with(prefix);
+            is_named_so && access(entry.path(), Access::READ_OK | Access::WRITE_OK).is_ok()
+        })
     };
     is_card("renderD", "/dev/dri") || is_card("nvidia", "/dev")
 }
