@@ -165,3 +165,46 @@ fn what_a_png_says_of_its_colours() {
     let nowhere = png(grey, &[(b"gAMA", &usual), (b"cHRM", &[0; 32])]);
     assert_plain("nowhere", &nowhere, SIZE, &grey);
 }
+
+/// How many pixels of an SVG of 200×50 are dark.
+fn dark(svg: &[u8]) -> usize {
+    let picture = decoded(svg).unwrap();
+    assert_eq!(picture.original, Size::new(200, 50));
+    let depth = picture.pixels.format.bytes_per_pixel() as usize;
+    picture.pixels.bytes.chunks(depth).filter(|pixel| pixel.iter().take(3).all(|c| *c < 64)).count()
+}
+
+/// There is a font for whatever is asked for; and no more is read than the file itself.
+#[test]
+fn texts_in_drawings() {
+    let svg = |inside: &str| {
+        let start = "<svg xmlns='http://www.w3.org/2000/svg' width='200' height='50'>";
+        format!("{start}<rect width='200' height='50' fill='white'/>{inside}</svg>")
+    };
+    let text = |style: &str, text: &str| {
+        svg(&format!("<text x='10' y='40' font-size='40' {style}>{text}</text>"))
+    };
+    let plain = dark(text("", "mmm").as_bytes());
+    assert!(plain > 500, "{plain}");
+    for style in ["font-family='Arial'", "font-family='monospace'", "font-family='No Such Font'"] {
+        assert!(dark(text(style, "mmm").as_bytes()) > 300, "{style}");
+    }
+    assert!(dark(text("font-weight='bold' font-family='sans-serif'", "mmm").as_bytes()) > plain);
+    // In other encodings.
+    let umlaut = text("", "ä");
+    let expected = dark(umlaut.as_bytes());
+    let latin1: Vec<u8> = umlaut.chars().map(|character| character as u8).collect();
+    let marked = format!("\u{FEFF}{umlaut}");
+    let utf16: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(expected > 100);
+    assert_eq!([dark(&latin1), dark(&utf16)], [expected; 2]);
+    // A black picture beside the file, in the folder that it is opened in, and on the net.
+    let folder = tempfile::tempdir().unwrap();
+    let black = folder.path().join("black.png");
+    RgbImage::new(50, 50).save(&black).unwrap();
+    let black = black.to_str().unwrap();
+    for href in [black, &format!("file://{black}"), "http://127.0.0.1/black.png"] {
+        let image = format!("<image href='{href}' width='50' height='50'/><script>1</script>");
+        assert_eq!(dark(svg(&image).as_bytes()), 0, "{href}");
+    }
+}

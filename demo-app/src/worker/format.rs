@@ -90,7 +90,8 @@ fn is_svg(head: &[u8]) -> bool {
     if head.starts_with(&[0x1F, 0x8B]) {
         return true;
     }
-    let text = String::from_utf8_lossy(head);
+    let text = super::svg::as_utf8(head.to_vec());
+    let text = String::from_utf8_lossy(&text);
     let mut rest = text.trim_start_matches('\u{FEFF}').trim_start();
     // What may stand before the first element: declarations and comments.
     while let Some(end) = match rest {
@@ -146,6 +147,8 @@ mod tests {
         ] {
             assert_eq!(Format::of(text.as_bytes()), Some(Format::Svg), "{text}");
         }
+        let utf16: Vec<u8> = "\u{FEFF}<svg/>".encode_utf16().flat_map(u16::to_be_bytes).collect();
+        assert_eq!(Format::of(&utf16), Some(Format::Svg));
         for text in ["<html><svg/></html>", "svg", "<!-- <svg> ", "<?xml <svg>", ""] {
             assert_eq!(Format::of(text.as_bytes()), None, "{text}");
         }

@@ -1,14 +1,16 @@
 //! Flow 2, the worker's side: SVG, drawn at the size that is needed.
 //!
-//! Text is left out, for a worker can open no font. Of pictures inside only those count that the file
-//! itself holds.
+//! Text is in the fonts that the program brings along, for a worker can open no other. Of pictures inside only those
+//! count that the file itself holds.
 
 use std::io::Read;
+use std::sync::{Arc, LazyLock};
 
 use flate2::read::GzDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, RgbaImage};
 use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::fontdb::{Database, Source};
 use resvg::usvg::{ImageHrefResolver, Options, Tree};
 
 use super::DecodeError;
@@ -31,9 +33,11 @@ pub(super) fn decode(mut reader: impl Read, want: Size) -> Result<Decoded, Decod
             error => error,
         })?;
     }
+    let octets = as_utf8(octets);
     let resolver =
         ImageHrefResolver { resolve_string: Box::new(|_, _| None), ..ImageHrefResolver::default() };
-    let options = Options { image_href_resolver: resolver, ..Options::default() };
+    let fontdb = Arc::clone(&FONTS);
+    let options = Options { image_href_resolver: resolver, fontdb, ..Options::default() };
     let tree = Tree::from_data(&octets, &options).map_err(|error| match error {
         _ if !is_closed(&octets) => DecodeError::Truncated(FORMAT),
         error => DecodeError::Corrupt(FORMAT, error.to_string()),
@@ -50,6 +54,45 @@ pub(super) fn decode(mut reader: impl Read, want: Size) -> Result<Decoded, Decod
         .ok_or_else(|| DecodeError::Corrupt(FORMAT, "rows are missing".into()))?;
     let image = DynamicImage::ImageRgba8(image);
     Ok(Decoded { image, stored, orientation: Orientation::NoTransforms, profile: None })
+}
+
+/// One of each kind: what a file asks for by name is not there, but one of its kind is as good as can be.
+static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
+    let mut fonts = Database::new();
+    let all = [
+        dejavu::sans::regular(),
+        dejavu::sans::bold(),
+        dejavu::serif::regular(),
+        dejavu::sans_mono::regular(),
+    ];
+    for font in all {
+        // Each of these files holds one.
+        let _one = fonts.load_font_source(Source::Binary(Arc::new(font)));
+    }
+    fonts.set_serif_family("DejaVu Serif");
+    fonts.set_sans_serif_family("DejaVu Sans");
+    fonts.set_monospace_family("DejaVu Sans Mono");
+    fonts.set_cursive_family("DejaVu Serif");
+    fonts.set_fantasy_family("DejaVu Serif");
+    Arc::new(fonts)
+});
+
+/// The text, whatever it was encoded by. What is not in UTF-8 is in UTF-16, which begins with a mark, or by far most
+/// often in that of Western Europe.
+pub(super) fn as_utf8(octets: Vec<u8>) -> Vec<u8> {
+    let utf16 = |number: fn([u8; 2]) -> u16| {
+        let units = octets[2..].as_chunks().0.iter().map(|unit| number(*unit));
+        char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    let text: String = match &*octets {
+        [0xFF, 0xFE, ..] => utf16(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => utf16(u16::from_be_bytes),
+        octets if std::str::from_utf8(octets).is_err() => {
+            octets.iter().copied().map(char::from).collect()
+        }
+        _ => return octets,
+    };
+    text.into_bytes()
 }
 
 /// Whether the text's last tag ends its first element.
