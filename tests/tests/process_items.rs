@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use rustix::fs::MemfdFlags;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tine::{Cause, ErrorKind, Process, Template, Worker};
 use tine_tests::told::Told;
 use tine_tests::workers::{ITEMS, RETURN, STAY, Sent, items};
@@ -21,6 +22,8 @@ fn main() -> ExitCode {
         three_hundred_descriptors_between_arguments,
         copies_inherit_and_then_differ,
         copies_of_copies_share_long_arguments,
+        more_long_arguments_than_descriptors,
+        an_argument_longer_than_files_may_be,
         both_ends_of_the_socket_are_as_promised,
         preparing_returns_at_once_and_handles_need_not_be_kept,
         orders_that_do_not_fit_the_socket_wait_in_the_app,
@@ -141,6 +144,38 @@ fn copies_inherit_and_then_differ(template: &Template) {
     assert_eq!(two, with(b"", &[Sent::Fd(b"two".to_vec())]));
     assert_eq!(deeper, with(b"", &[arg(b"one"), arg(b"deeper")]));
     assert_eq!(common, with(b"", &[arg(b"later")]));
+}
+
+/// F8: any number, whatever the app may have open; in their order, with descriptors between.
+fn more_long_arguments_than_descriptors(template: &Template) {
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(100), ..before }).expect("lower");
+    let (mut process, mut wanted) = (template.fork(), Vec::new());
+    for number in 0..200 {
+        let long = octets(65_537 + number * 700, number as u8);
+        process = process.send_arg(long.clone());
+        wanted.push(Sent::Arg(long));
+        if number % 20 == 0 {
+            process = process.send_fd(file(b""));
+            wanted.push(Sent::Fd(Vec::new()));
+        }
+    }
+    let copy = process.fork().send_arg("the copy's");
+    assert!(sent(process) == wanted, "not what was sent");
+    wanted.push(Sent::Arg(b"the copy's".to_vec()));
+    assert!(sent(copy) == wanted, "not what was sent to the copy");
+    setrlimit(Resource::Nofile, before).expect("what it was");
+}
+
+/// F8: setrlimit(2), `RLIMIT_FSIZE`; whoever writes more to a file is killed.
+fn an_argument_longer_than_files_may_be(template: &Template) {
+    let before = getrlimit(Resource::Fsize);
+    setrlimit(Resource::Fsize, Rlimit { current: Some(100_000), ..before }).expect("lower");
+    for len in [80_000, 200_000] {
+        let long = octets(len, 3);
+        assert!(sent(template.fork().send_arg(long.clone())) == [Sent::Arg(long)], "{len}");
+    }
+    setrlimit(Resource::Fsize, before).expect("what it was");
 }
 
 /// F2, F8: a long argument is in every copy, whoever reads it first.

@@ -3,18 +3,23 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::command::Order;
-use crate::wire::{self, BODY_MAX, Header, Message, Outbox};
+use crate::wire::{self, BODY_MAX, Header, Long, Message, Outbox};
 use crate::{Error, ErrorKind, Result};
+
+/// Of the descriptors that the app may have, one process's long arguments take one in so many.
+const SHARE: u64 = 4;
 
 /// One thing given, shared by all copies.
 #[derive(Clone)]
 pub(super) enum Given {
     Fd(Arc<OwnedFd>),
     Arg(Arc<[u8]>),
-    /// Too long for a message: its octets lie in a memfd, and no longer in the app's heap.
+    /// Too long for a message.
     LongArg {
-        file: Arc<OwnedFd>,
+        octets: Long,
         len: u32,
     },
     Call {
@@ -49,8 +54,8 @@ pub(super) struct Recipe {
 }
 
 impl Given {
-    /// An argument, in the app's heap or in a file.
-    pub fn arg(octets: Vec<u8>) -> Result<Given> {
+    /// An argument, in the app's heap or, as long as there are not many, in a file.
+    pub fn arg(octets: Vec<u8>, files: impl FnOnce() -> usize) -> Result<Given> {
         if octets.len() <= BODY_MAX {
             return Ok(Given::Arg(octets.into()));
         }
@@ -58,7 +63,22 @@ impl Given {
             let message = format!("an argument of {} octets is past 4 GiB", octets.len());
             Error::new(ErrorKind::Misuse, message)
         })?;
-        Ok(Given::LongArg { file: Arc::new(wire::long_file(&octets)?), len })
+        let limit = |of| getrlimit(of).current.unwrap_or(u64::MAX);
+        // A file that is longer than those of the app may be is a signal that ends it (SIGXFSZ).
+        let fits = (files() as u64) < limit(Resource::Nofile) / SHARE
+            && octets.len() as u64 <= limit(Resource::Fsize);
+        let file = fits.then(|| wire::long_file(&octets).ok()).flatten();
+        let octets = match file {
+            Some(file) => Long::File(Arc::new(file)),
+            // It goes octet by octet, also where no memfd is to be had.
+            None => Long::Heap(Arc::new(octets)),
+        };
+        Ok(Given::LongArg { octets, len })
+    }
+
+    /// Whether it is an argument for which the app holds a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Given::LongArg { octets: Long::File(_), .. })
     }
 
     /// Whether it is code that runs while the process is prepared.
@@ -70,7 +90,10 @@ impl Given {
         match self {
             Given::Fd(fd) => orders.push(&Message::Fds, 0, vec![Arc::clone(fd)]),
             Given::Arg(octets) => orders.push(&Message::Arg(octets), 0, Vec::new()),
-            Given::LongArg { file, len } => {
+            Given::LongArg { octets: Long::Heap(octets), len } => {
+                orders.push_parts(Long::Heap(Arc::clone(octets)), *len)
+            }
+            Given::LongArg { octets: Long::File(file), len } => {
                 let header = Header { code: Message::ARG, long: true, fds: 1, len: *len, id: 0 };
                 orders.push_long(header, Arc::clone(file));
                 Ok(())

@@ -93,9 +93,12 @@ impl Process {
 
     /// Sends an argument: any octets, at most 4 GiB.
     ///
-    /// One longer than 64 KiB is moved to a memfd at once, which all copies share.
+    /// One longer than 64 KiB is moved to a memfd at once, which all copies share, as long as those do not take a good
+    /// part of the descriptors that the app may have.
     pub fn send_arg(self, octets: impl Into<Vec<u8>>) -> Self {
-        self.give(Given::arg(octets.into()))
+        let files = || self.preparing.borrow().given.iter().filter(|given| given.is_file()).count();
+        let given = Given::arg(octets.into(), files);
+        self.give(given)
     }
 
     /// Calls a function in the process while it is prepared, after what was given before.

@@ -30,12 +30,19 @@ struct Parcel {
     parts: Option<Parts>,
 }
 
-/// What of a long argument is not sent yet, on a stream that carries nothing but octets. It stays in its file until
-/// there is room for it.
+/// What of a long argument is not sent yet, octets as they are. It stays where it is until there is room for it.
 struct Parts {
-    file: Arc<OwnedFd>,
-    at: u64,
-    end: u64,
+    octets: Long,
+    at: usize,
+    end: usize,
+}
+
+/// The octets of a long argument, shared by all who send it.
+#[derive(Clone)]
+pub(crate) enum Long {
+    /// In a memfd, which can be sent instead of them.
+    File(Arc<OwnedFd>),
+    Heap(Arc<Vec<u8>>),
 }
 
 impl Outbox {
@@ -101,10 +108,14 @@ impl Outbox {
         self.append(header.encode().to_vec(), vec![file]);
     }
 
-    /// Appends a long argument as [`Message::Part`]s, a few octets at a time.
-    pub fn push_parts(&mut self, file: Arc<OwnedFd>, len: u32) {
-        let parts = Some(Parts { file, at: 0, end: len.into() });
+    /// Appends a long argument as [`Message::Part`]s, a few octets at a time, and what ends it.
+    ///
+    /// # Errors
+    /// None: what ends it is short.
+    pub fn push_parts(&mut self, octets: Long, len: u32) -> Result<()> {
+        let parts = Some(Parts { octets, at: 0, end: len as usize });
         self.parcels.push_back(Parcel { parts, ..Parcel::default() });
+        self.push(&Message::Arg(b""), 0, Vec::new())
     }
 
     fn append(&mut self, octets: Vec<u8>, fds: Vec<Arc<OwnedFd>>) {
@@ -165,12 +176,21 @@ impl Outbox {
 impl Parcel {
     /// Reads the next part of what comes in its place; tells whether there was one.
     fn refill(&mut self) -> rustix::io::Result<bool> {
-        let Some(Parts { file, at, end }) = &mut self.parts else { return Ok(false) };
-        let mut part = vec![0; BODY_MAX.min((*end - *at) as usize)];
-        let got = rustix::io::retry_on_intr(|| rustix::io::pread(&*file, &mut part, *at))?;
-        *at += got as u64;
-        (self.octets, self.sent) = (Message::Part(&part[..got]).encode(0, 0).0, 0);
-        Ok(got > 0)
+        let Some(Parts { octets, at, end }) = &mut self.parts else { return Ok(false) };
+        let len = BODY_MAX.min(*end - *at);
+        let part = match octets {
+            Long::File(file) => {
+                let mut part = vec![0; len];
+                let got =
+                    rustix::io::retry_on_intr(|| rustix::io::pread(&*file, &mut part, *at as u64))?;
+                part.truncate(got);
+                part
+            }
+            Long::Heap(octets) => octets[*at..*at + len].to_vec(),
+        };
+        *at += part.len();
+        (self.octets, self.sent) = (Message::Part(&part).encode(0, 0).0, 0);
+        Ok(!part.is_empty())
     }
 
     /// Puts the body of its one message into a file.
