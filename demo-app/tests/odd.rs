@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
+use exr::prelude::{AnyChannel, AnyChannels, FlatSamples, WritableImage};
 use flate2::Crc;
 use image::codecs::bmp::BmpEncoder;
 use image::{ExtendedColorType, ImageFormat, RgbImage};
@@ -164,6 +165,33 @@ fn what_a_png_says_of_its_colours() {
     }
     let nowhere = png(grey, &[(b"gAMA", &usual), (b"cHRM", &[0; 32])]);
     assert_plain("nowhere", &nowhere, SIZE, &grey);
+}
+
+#[test]
+fn light_in_other_channels() {
+    // In linear light.
+    let exr = |channels: &[(&str, f32)]| {
+        let channels = channels
+            .iter()
+            .map(|(name, light)| AnyChannel::new(*name, FlatSamples::F32(vec![*light; 16])));
+        let channels = AnyChannels::sort(channels.collect());
+        let mut file = Cursor::new(Vec::new());
+        exr::prelude::Image::from_channels((4, 4), channels)
+            .write()
+            .to_buffered(&mut file)
+            .unwrap();
+        file.into_inner()
+    };
+    assert_plain("grey", &exr(&[("Y", 0.5)]), SIZE, &[188; 3]);
+    assert_plain("depth", &exr(&[("Z", 0.5)]), SIZE, &[188; 3]);
+    let layer = [("diffuse.R", 1.0), ("diffuse.G", 0.5), ("diffuse.B", 0.0), ("Z", 0.7)];
+    assert_plain("a layer", &exr(&layer), SIZE, &[255, 188, 0]);
+    let both = [("R", 0.5), ("G", 0.5), ("B", 0.5), ("x.R", 1.0), ("x.G", 1.0), ("x.B", 1.0)];
+    assert_plain("colours and a layer", &exr(&both), SIZE, &[188; 3]);
+    let whole = exr(&layer);
+    for length in 4..whole.len() {
+        decoded(&whole[..length]).expect_err("a part of the file is no picture");
+    }
 }
 
 /// How many pixels of an SVG of 200×50 are dark.

@@ -17,7 +17,9 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::format::Format;
 use super::positioned::Positioned;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, chunks, colour, dds, jpeg, jxl, scale, small, svg, tiff, webp};
+use super::{
+    DecodeError, Pixels, chunks, colour, dds, exr, jpeg, jxl, scale, small, svg, tiff, webp,
+};
 use crate::layout::Size;
 
 /// The largest picture, in pixels, that a worker takes on: 16,384 squared, more than the cameras
@@ -93,6 +95,7 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
         }
         Format::Other(ImageFormat::Dds) => dds::decode(reader)?,
         Format::Other(ImageFormat::Tiff) => tiff::decode(reader)?,
+        Format::Other(ImageFormat::OpenExr) => exr::decode(reader)?,
         Format::Other(ImageFormat::Png) => {
             let told = chunks::profile(head);
             let decoded = decode_whole(reader, ImageFormat::Png, format.name(), |_, _| None)?;

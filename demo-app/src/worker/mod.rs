@@ -24,6 +24,7 @@ mod colour;
 mod dds;
 mod decode;
 mod error;
+mod exr;
 mod facts;
 mod format;
 mod jpeg;
