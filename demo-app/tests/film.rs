@@ -29,6 +29,8 @@ fn main() -> Result<()> {
     println!("test all_formats_that_move_do ... ok");
     what_is_no_film_is_refused(&template, folder)?;
     println!("test what_is_no_film_is_refused ... ok");
+    frames_make_a_film_and_no_word_of_it(&template, folder)?;
+    println!("test frames_make_a_film_and_no_word_of_it ... ok");
     Ok(())
 }
 
@@ -146,6 +148,38 @@ fn what_is_no_film_is_refused(template: &Template, folder: &Path) -> Result<()> 
     // The workers live on.
     assert_eq!(look(begin(&projector, &write(folder, "whole.gif", &whole)?)?).0, RED);
     assert_eq!(describe(&reader, &still)?.size, (3, 3));
+    Ok(())
+}
+
+/// A GIF need not say that it is to be repeated, or may say so of one frame.
+fn frames_make_a_film_and_no_word_of_it(template: &Template, folder: &Path) -> Result<()> {
+    let (projector, reader) = (projector(template), reader(template));
+    let gif = |name: &str, repeat: Option<Repeat>, side: u32, frames: &[Rgba<u8>]| {
+        let mut octets = Vec::new();
+        let mut gif = GifEncoder::new_with_speed(Cursor::new(&mut octets), 30);
+        repeat.map(|repeat| gif.set_repeat(repeat)).transpose()?;
+        for color in frames {
+            // So many colours that a frame is longer than what is looked at first.
+            let frame = RgbaImage::from_fn(side, side, |x, y| {
+                let noise = ((x * 7919) ^ (y * 104_729) ^ (x * y)) as u8;
+                Rgba([color[0] ^ (noise & 63), color[1], color[2] ^ (noise >> 2 & 63), 255])
+            });
+            gif.encode_frame(Frame::new(frame))?;
+        }
+        drop(gif);
+        write(folder, name, &octets)
+    };
+    let once = gif("once.gif", None, 400, &[RED, GREEN])?;
+    assert!(std::fs::metadata(&once)?.len() > 1 << 17);
+    assert!(describe(&reader, &once)?.animated);
+    assert!(begin(&projector, &once)?.is_some() && next(&projector)?.is_some());
+    assert!(next(&projector)?.is_none(), "it is over");
+    let alone = gif("alone.gif", Some(Repeat::Infinite), 8, &[RED])?;
+    assert!(!describe(&reader, &alone)?.animated);
+    // One that breaks off after its first frame.
+    let octets = std::fs::read(&once)?;
+    let torn = write(folder, "torn.gif", &octets[..octets.len() / 2 - 1000])?;
+    assert!(describe(&reader, &torn).is_err());
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Seek};
+use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
@@ -19,7 +20,7 @@ use tine::{Shared, SharedMut, rpc};
 use super::decode::{MEMORY_LIMIT, check_size, explain};
 use super::format::Format;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, scale};
+use super::{DecodeError, Pixels, gif, scale};
 use crate::layout::Size;
 
 /// Frames that say they are shown for less get [`USUAL`]: so all browsers do, and files rely on it.
@@ -118,8 +119,9 @@ impl Film {
     fn open(&mut self) -> Result<LoopCount, DecodeError> {
         self.file.rewind()?;
         let mut reader = BufReader::with_capacity(1 << 16, self.file.try_clone()?);
-        let format = Format::of(std::io::BufRead::fill_buf(&mut reader)?);
-        let format = format.ok_or(DecodeError::NotAPicture)?;
+        let head = std::io::BufRead::fill_buf(&mut reader)?;
+        let format = Format::of(head).ok_or(DecodeError::NotAPicture)?;
+        let is_repeated = gif::is_repeated(head);
         self.name = format.name();
         let reader = Watched::new(reader);
         self.ended = reader.ended();
@@ -129,7 +131,9 @@ impl Film {
             Format::Other(ImageFormat::Gif) => {
                 let mut decoder = GifDecoder::new(reader).map_err(failed)?;
                 check(&mut decoder, name)?;
-                opened(decoder)
+                let (frames, count) = opened(decoder);
+                // What says nothing is shown once; `image` takes it for endless.
+                (frames, if is_repeated { count } else { LoopCount::Finite(NonZeroU32::MIN) })
             }
             Format::Other(ImageFormat::WebP) => {
                 let mut decoder = WebPDecoder::new(reader).map_err(failed)?;

@@ -18,7 +18,7 @@ use super::format::Format;
 use super::positioned::Positioned;
 use super::watched::{Ended, Watched};
 use super::{
-    DecodeError, Pixels, chunks, colour, dds, exr, jpeg, jxl, scale, small, svg, tiff, webp,
+    DecodeError, Pixels, chunks, colour, dds, exr, gif, jpeg, jxl, scale, small, svg, tiff, webp,
 };
 use crate::layout::Size;
 
@@ -74,7 +74,12 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
         return Err(DecodeError::Empty);
     }
     let format = Format::of(head).ok_or(DecodeError::NotAPicture)?;
-    let animated = format.is_animated(head);
+    let told = chunks::profile(head).filter(|_| format == Format::Other(ImageFormat::Png));
+    let mut animated = format.is_animated(head);
+    if format == Format::Other(ImageFormat::Gif) {
+        animated = gif::moves(&mut reader);
+        reader.rewind()?;
+    }
     let decoded = match format {
         Format::Jpeg => jpeg::decode(reader, want)?,
         Format::Svg => svg::decode(reader, want)?,
@@ -97,7 +102,6 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
         Format::Other(ImageFormat::Tiff) => tiff::decode(reader)?,
         Format::Other(ImageFormat::OpenExr) => exr::decode(reader)?,
         Format::Other(ImageFormat::Png) => {
-            let told = chunks::profile(head);
             let decoded = decode_whole(reader, ImageFormat::Png, format.name(), |_, _| None)?;
             Decoded { profile: decoded.profile.or(told), ..decoded }
         }

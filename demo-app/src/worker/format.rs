@@ -55,12 +55,9 @@ impl Format {
         }
     }
 
-    /// Whether a file that begins with `head` announces several frames. A GIF does so only by saying
-    /// how often they are to be repeated, which those that move do say.
+    /// Whether a file that begins with `head` announces several frames. A GIF announces nothing.
     pub(super) fn is_animated(self, head: &[u8]) -> bool {
-        let has = |mark: &[u8]| head.windows(mark.len()).any(|part| part == mark);
         match self {
-            Self::Other(ImageFormat::Gif) => has(b"NETSCAPE2.0") || has(b"ANIMEXTS1.0"),
             Self::Other(ImageFormat::Png) => {
                 let pixels = head.windows(4).position(|part| part == b"IDAT");
                 head[..pixels.unwrap_or(head.len())].windows(4).any(|part| part == b"acTL")

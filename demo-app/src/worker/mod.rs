@@ -27,6 +27,7 @@ mod error;
 mod exr;
 mod facts;
 mod format;
+mod gif;
 mod jpeg;
 mod jxl;
 mod pixels;
