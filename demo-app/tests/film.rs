@@ -31,6 +31,8 @@ fn main() -> Result<()> {
     println!("test what_is_no_film_is_refused ... ok");
     frames_make_a_film_and_no_word_of_it(&template, folder)?;
     println!("test frames_make_a_film_and_no_word_of_it ... ok");
+    what_is_to_go_goes(&template)?;
+    println!("test what_is_to_go_goes ... ok");
     Ok(())
 }
 
@@ -180,6 +182,27 @@ fn frames_make_a_film_and_no_word_of_it(template: &Template, folder: &Path) -> R
     let octets = std::fs::read(&once)?;
     let torn = write(folder, "torn.gif", &octets[..octets.len() / 2 - 1000])?;
     assert!(describe(&reader, &torn).is_err());
+    Ok(())
+}
+
+/// A frame of a WebP that is to go before the next one leaves what was there before the film: nothing.
+fn what_is_to_go_goes(template: &Template) -> Result<()> {
+    let projector = projector(template);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd/disposed.webp");
+    let (red, green, blue) = ([220, 30, 40, 255], [20, 180, 60, 255], [30, 60, 210, 255]);
+    let mut shown = begin(&projector, &path)?;
+    for _ in 0..2 {
+        for (millis, at_start, at_3_3, at_end) in
+            [(50, red, red, red), (60, red, green, red), (70, blue, [0; 4], red)]
+        {
+            let frame = shown.ok_or("the film breaks off")?;
+            let pixels = frame.pixels.as_chunks::<4>().0;
+            assert_eq!((frame.width, frame.height, frame.millis), (8, 8, millis));
+            assert_eq!([pixels[0], pixels[3 * 8 + 3], pixels[63]], [at_start, at_3_3, at_end]);
+            shown = next(&projector)?;
+        }
+    }
+    assert!(shown.is_none(), "it is over");
     Ok(())
 }
 

@@ -7,7 +7,7 @@
 //! it has, so that no more than a few frames are ever there, however long the film.
 
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Read, Seek};
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,7 +20,7 @@ use tine::{Shared, SharedMut, rpc};
 use super::decode::{MEMORY_LIMIT, check_size, explain};
 use super::format::Format;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, gif, scale};
+use super::{DecodeError, Pixels, gif, scale, webp};
 use crate::layout::Size;
 
 /// Frames that say they are shown for less get [`USUAL`]: so all browsers do, and files rely on it.
@@ -138,7 +138,10 @@ impl Film {
             Format::Other(ImageFormat::WebP) => {
                 let mut decoder = WebPDecoder::new(reader).map_err(failed)?;
                 check(&mut decoder, name)?;
-                opened(decoder)
+                self.file.rewind()?;
+                let mut octets = Vec::new();
+                (&self.file).take(MEMORY_LIMIT).read_to_end(&mut octets)?;
+                webp::frames(&octets).map_err(failed)?
             }
             Format::Other(ImageFormat::Png) => {
                 let mut decoder = PngDecoder::new(reader).map_err(failed)?;
