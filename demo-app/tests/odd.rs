@@ -10,7 +10,9 @@ use std::path::Path;
 use exr::prelude::{AnyChannel, AnyChannels, FlatSamples, WritableImage};
 use flate2::Crc;
 use image::codecs::bmp::BmpEncoder;
-use image::{ExtendedColorType, ImageFormat, RgbImage};
+use image::codecs::tiff::TiffEncoder;
+use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
+use moxcms::{ColorProfile, ToneReprCurve};
 use tine_viewer::layout::Size;
 use tine_viewer::worker::{DecodeError, Picture, decode};
 
@@ -165,6 +167,21 @@ fn what_a_png_says_of_its_colours() {
     }
     let nowhere = png(grey, &[(b"gAMA", &usual), (b"cHRM", &[0; 32])]);
     assert_plain("nowhere", &nowhere, SIZE, &grey);
+}
+
+/// Where the colours of any picture are, a TIFF says with a profile.
+#[test]
+fn a_tiff_has_a_profile() {
+    let grey = RgbImage::from_pixel(4, 4, image::Rgb([128; 3]));
+    let mut linear = ColorProfile::new_srgb();
+    linear.cicp = None;
+    let curve = || Some(ToneReprCurve::Parametric(vec![1.0]));
+    (linear.red_trc, linear.green_trc, linear.blue_trc) = (curve(), curve(), curve());
+    let mut file = Cursor::new(Vec::new());
+    let mut encoder = TiffEncoder::new(&mut file);
+    encoder.set_icc_profile(linear.encode().unwrap()).unwrap();
+    encoder.write_image(&grey, 4, 4, ExtendedColorType::Rgb8).unwrap();
+    assert_plain("linear light", &file.into_inner(), SIZE, &[188; 3]);
 }
 
 #[test]

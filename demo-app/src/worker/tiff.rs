@@ -30,12 +30,21 @@ pub(super) fn decode(mut reader: impl BufRead + Seek) -> Result<Decoded, DecodeE
     reader.rewind()?;
     let watched = Watched::new(AsGrey { reader: &mut reader, position: 0, mark: palette });
     let ended = watched.ended();
-    let own = look(watched, palette.is_some()).map_err(|error| explain(error, &ended))?;
-    if let Some(own) = own {
-        return own.picture().map_err(|error| explain(error, &ended));
-    }
+    let looked = look(watched, palette.is_some()).map_err(|error| explain(error, &ended))?;
+    let profile = match looked {
+        Looked::Own(own) => return own.picture().map_err(|error| explain(error, &ended)),
+        Looked::Other(profile) => profile,
+    };
     reader.rewind()?;
-    decode_whole(reader, ImageFormat::Tiff, NAME, |_, _| None)
+    let decoded = decode_whole(reader, ImageFormat::Tiff, NAME, |_, _| None)?;
+    Ok(Decoded { profile, ..decoded })
+}
+
+/// What a file turns out to be.
+enum Looked<R: Read + Seek> {
+    Own(Own<R>),
+    /// One of `image`'s, which does not find the profile if it is told of limits (0.25).
+    Other(Option<Vec<u8>>),
 }
 
 /// A picture that is decoded here.
@@ -57,12 +66,11 @@ impl<E: Into<TiffError>> From<E> for Failure {
     }
 }
 
-/// None: it is one of `image`'s.
-fn look<R: Read + Seek>(reader: R, has_palette: bool) -> Result<Option<Own<R>>, Failure> {
+fn look<R: Read + Seek>(reader: R, has_palette: bool) -> Result<Looked<R>, Failure> {
     let mut limits = Limits::default();
     limits.decoding_buffer_size = MEMORY_LIMIT as usize;
     let mut decoder = Decoder::new(reader)?.with_limits(limits);
-    let Ok(colour) = decoder.colortype() else { return Ok(None) };
+    let Ok(colour) = decoder.colortype() else { return Ok(Looked::Other(None)) };
     let numbers = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?;
     let number = numbers.and_then(|all| all.first().copied()).unwrap_or(UNSIGNED);
     let bits = colour.bit_depth();
@@ -81,21 +89,22 @@ fn look<R: Read + Seek>(reader: R, has_palette: bool) -> Result<Option<Own<R>>, 
         return Err(Failure::Own(DecodeError::Unsupported(why)));
     }
     if !is_own {
-        return Ok(None);
+        return Ok(Looked::Other(profile(&mut decoder)));
     }
     let (width, height) = decoder.dimensions()?;
     let stored = check_size(width.into(), height.into(), NAME).map_err(Failure::Own)?;
-    Ok(Some(Own { decoder, colour, has_palette, stored }))
+    Ok(Looked::Own(Own { decoder, colour, has_palette, stored }))
+}
+
+fn profile<R: Read + Seek>(decoder: &mut Decoder<R>) -> Option<Vec<u8>> {
+    decoder.find_tag(Tag::IccProfile).ok().flatten()?.into_u8_vec().ok()
 }
 
 impl<R: Read + Seek> Own<R> {
     fn picture(mut self) -> Result<Decoded, Failure> {
         let orientation = self.decoder.find_tag_unsigned::<u8>(Tag::Orientation).ok().flatten();
         let orientation = orientation.and_then(Orientation::from_exif);
-        let profile = match self.decoder.find_tag(Tag::IccProfile) {
-            Ok(Some(profile)) => profile.into_u8_vec().ok(),
-            _ => None,
-        };
+        let profile = profile(&mut self.decoder);
         let octets = self.decoder.image_buffer_layout()?.complete_len as u64;
         // Then come the same as octets, and as colours.
         if octets > MEMORY_LIMIT / 2 {
