@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         orphans_of_a_template_that_is_killed,
         orphans_of_a_template_that_is_dropped,
         orphans_of_a_prepared_template,
+        orphans_of_orphans,
         an_app_that_was_forked_bare,
         no_pidfds,
         no_signals,
@@ -129,6 +130,21 @@ fn orphans_of_a_prepared_template(template: &Template) {
         send(processes::of(&prepared), Signal::KILL);
         prepared.spares(0).expect("a template");
         assert!(Told::run(prepared.fork(), RETURN).exit().success());
+    });
+}
+
+/// F4, F13: of one that is known by a descriptor alone, and of what was forked from a template that has died before.
+fn orphans_of_orphans(_: &Template) {
+    adopting(|| {
+        let template = Template::exec().expect("a template");
+        let passed = template.fork().into_fd().expect("a process");
+        let prepared = tine::Process::from_fd(passed).into_template().expect("a template");
+        prepared.spares(2).expect("a template");
+        assert!(Told::run(prepared.fork(), RETURN).exit().success());
+        spares_of(processes::of(&prepared), 2);
+        send(processes::of(&template), Signal::KILL);
+        drop(prepared);
+        assert!(Told::run(template.fork(), RETURN).exit().success());
     });
 }
 

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::link::is;
-use super::reaper::Known;
+use super::reaper::{self, Known};
 use crate::wire::{Inbox, Message};
 
 /// What a living template's process is known by.
@@ -18,8 +18,8 @@ pub(super) struct Body {
     pub root: OwnedFd,
     pub pid: Option<u32>,
     pub process: Option<Known>,
-    /// The process group of it and its workers, unless that is another app's.
-    pub group: Option<Pid>,
+    /// It was asked for by this process, which alone has its root link.
+    pub own: bool,
     /// It has said that it serves.
     pub serves: bool,
     /// Of a process of another template.
@@ -47,11 +47,12 @@ impl Birth {
 impl Body {
     /// A body whose process is the app's child, and has just been made.
     pub fn of_child(root: OwnedFd, pid: Pid) -> Body {
+        reaper::has_group(pid);
         Body {
             root,
             pid: Some(pid.as_raw_nonzero().get() as u32),
             process: Some(Known::of_child(pid)),
-            group: Some(pid),
+            own: true,
             serves: false,
             birth: None,
         }
@@ -99,12 +100,12 @@ impl Body {
 
     /// A body that another process is the parent of.
     pub fn foreign(root: OwnedFd) -> Body {
-        Body { root, pid: None, process: None, group: None, serves: false, birth: None }
+        Body { root, pid: None, process: None, own: false, serves: false, birth: None }
     }
 
-    /// One that another template was asked for, which is of this group.
-    pub fn to_be(root: OwnedFd, birth: Arc<Birth>, group: Option<Pid>) -> Body {
-        Body { birth: Some(birth), group, ..Body::foreign(root) }
+    /// One that another template was asked for.
+    pub fn to_be(root: OwnedFd, birth: Arc<Birth>) -> Body {
+        Body { birth: Some(birth), own: true, ..Body::foreign(root) }
     }
 
     /// Kills it; one that does not exist yet is killed when it does. Tells whether that can be done.

@@ -115,14 +115,6 @@ impl Core {
         }
     }
 
-    /// The process group of the process and its workers; None when it is dead, or another app's.
-    pub fn group(&self) -> Option<Pid> {
-        match &self.life().state {
-            State::Alive(body) => body.group,
-            _ => None,
-        }
-    }
-
     /// Which of the processes behind the handles lives, or lived last; tells links apart.
     pub fn generation(&self) -> u64 {
         self.life().generation
@@ -347,14 +339,16 @@ impl Origin {
 
 /// Closes the root link; the process is reaped when it has ended.
 fn bury(body: Body) {
-    if body.group.is_some() {
+    if body.own {
         // Also for those that the app has forked without tine's knowing, which have it too. That of another app's
         // template may be used by others.
         let _ = rustix::net::shutdown(&body.root, Shutdown::Both);
     }
     drop(body.root);
-    if let Some(process) = body.process {
-        reaper::adopt(process, body.group);
+    match body.process {
+        Some(process) => reaper::adopt(process),
+        // Its parent reaps it; but it may have had processes of its own.
+        None => reaper::missed(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Processes whose parent has died go to the nearest ancestor that has asked for them (prctl(2),
 //! `PR_SET_CHILD_SUBREAPER`), or to process 1 of the PID namespace. If that is the app, a template's death makes
 //! its workers and spares the app's children, and so its zombies: spares, which the app knows nothing of, too. They
-//! are known by their process group, which is the template's.
+//! are known by their process group, which is the template's, and that of templates that were forked from it.
 
 use std::fs;
 
@@ -14,13 +14,14 @@ pub(super) fn are_adopted() -> bool {
     getpid() == Pid::INIT || matches!(child_subreaper(), Ok(Some(_)))
 }
 
-/// This process's children that are of a group, but for the one whose group it is.
-pub(super) fn of(group: Pid) -> Vec<Pid> {
+/// This process's children that are of one of these groups, but for those whose groups they are.
+pub(super) fn of(groups: &[Pid]) -> Vec<Pid> {
     let Ok(processes) = fs::read_dir("/proc") else { return Vec::new() };
-    let (own, group) = (getpid(), group);
+    let own = getpid();
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let is_one = |(parent, group)| parent == own && groups.contains(&group);
     pids.filter_map(Pid::from_raw)
-        .filter(|pid| *pid != group && parent_and_group(*pid) == Some((own, group)))
+        .filter(|pid| !groups.contains(pid) && parent_and_group(*pid).is_some_and(is_one))
         .collect()
 }
 

@@ -42,5 +42,5 @@ pub(super) fn bear(parent: &Template, given: Vec<Given>, fresh: bool) -> Result<
     let job = Job::new(parent.clone(), recipe, Box::new(started));
     let _ = known.set(Rc::downgrade(&job));
     Link::of(parent)?.ask(&job)?;
-    Ok(Body::to_be(near, birth, parent.core().group()))
+    Ok(Body::to_be(near, birth))
 }

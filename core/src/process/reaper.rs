@@ -18,6 +18,8 @@ use crate::{Interest, Queue};
 
 /// Templates that have been told to end, or seen to, and are not reaped yet.
 static ENDING: Mutex<Vec<Arc<Ending>>> = Mutex::new(Vec::new());
+/// The process groups of templates that were made here, as long as anybody of them may be this process's child.
+static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// By what the app knows a process.
 pub(super) enum Known {
@@ -27,11 +29,10 @@ pub(super) enum Known {
     Child(Pid),
 }
 
-/// A template that ends.
+/// A template that ends, or what one has left.
 struct Ending {
     process: Known,
-    /// The process group of its workers.
-    group: Option<Pid>,
+    orphan: Option<Pid>,
     watch: Mutex<Weak<Watch>>,
 }
 
@@ -94,8 +95,8 @@ pub(super) fn reap(pidfd: &OwnedFd) {
 }
 
 impl Ending {
-    fn new(process: Known, group: Option<Pid>) -> Ending {
-        Ending { process, group, watch: Mutex::default() }
+    fn new(process: Known, orphan: Option<Pid>) -> Ending {
+        Ending { process, orphan, watch: Mutex::default() }
     }
 
     fn watching(&self) -> MutexGuard<'_, Weak<Watch>> {
@@ -126,35 +127,60 @@ impl Ending {
 
     /// Tells whether nothing is left to do.
     fn is_over(&self) -> bool {
-        let over = self.process.reap();
-        match self.group {
-            // What it leaves is left when it is gone, and not when it has said so.
-            Some(_) if over && orphans::are_adopted() => !self.process.lives(),
-            _ => over,
-        }
-    }
-
-    /// In an app that adopts what others leave: has it reaped.
-    fn adopt_orphans(&self) {
-        let Some(group) = self.group.filter(|_| orphans::are_adopted()) else { return };
-        for pid in orphans::of(group) {
-            take_over(Ending::new(Known::of_child(pid), None));
-        }
+        // What it leaves is left when it is gone, and not when it has said so.
+        self.process.reap() && !(orphans::are_adopted() && self.process.lives())
     }
 }
 
-/// Takes over the duty to reap a template, which ends, and what it leaves of its group.
-pub(super) fn adopt(process: Known, group: Option<Pid>) {
+/// Notes that a template has made a process group of its own.
+pub(super) fn has_group(template: Pid) {
+    groups().push(template);
+}
+
+/// Takes over the duty to reap a template, which ends, and what it leaves.
+pub(super) fn adopt(process: Known) {
     sweep();
-    take_over(Ending::new(process, group));
+    take_over(Ending::new(process, None));
+}
+
+/// To be called when a template has ended that is not known.
+pub(super) fn missed() {
+    sweep();
+    adopt_orphans();
 }
 
 fn take_over(ending: Ending) {
     if ending.is_over() {
-        return ending.adopt_orphans();
+        return adopt_orphans();
     }
     ending_now().push(Arc::new(ending));
     watch_all();
+}
+
+/// In an app that adopts what others leave: has that reaped.
+fn adopt_orphans() {
+    if !orphans::are_adopted() {
+        return;
+    }
+    let groups = groups().clone();
+    for orphan in orphans::of(&groups) {
+        if !ending_now().iter().any(|ending| ending.orphan == Some(orphan)) {
+            take_over(Ending::new(Known::of_child(orphan), Some(orphan)));
+        }
+    }
+}
+
+/// Reaps all of them that have ended by now, seen or not, and forgets groups of which nobody is left.
+fn reap_groups() {
+    let reap = |group: &Pid| loop {
+        match wait(WaitId::Pgid(Some(*group)), WaitIdOptions::empty()) {
+            Ok(true) => (),
+            Ok(false) => return true,
+            // One that was just forked has not made it yet.
+            Err(_) => return wait(WaitId::Pid(*group), WaitIdOptions::NOWAIT).is_ok(),
+        }
+    };
+    groups().retain(reap);
 }
 
 /// Reaps whatever has ended by now.
@@ -165,7 +191,12 @@ pub(super) fn sweep() {
         over.extend(is_over.then(|| Arc::clone(ending)));
         !is_over
     });
-    over.iter().for_each(|ending| ending.adopt_orphans());
+    if !over.is_empty() || orphans::are_adopted() {
+        reap_groups();
+    }
+    if !over.is_empty() {
+        adopt_orphans();
+    }
     watch_all();
 }
 
@@ -185,6 +216,10 @@ fn ask_others() {
         // One that is closed by now had to be asked in vain.
         let _ = poster.post(sweep);
     }
+}
+
+fn groups() -> MutexGuard<'static, Vec<Pid>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ending_now() -> MutexGuard<'static, Vec<Arc<Ending>>> {
