@@ -42,7 +42,7 @@ pub(super) fn decode(mut reader: impl BufRead + Seek) -> Result<Decoded, DecodeE
 
 /// What a file turns out to be.
 enum Looked<R: Read + Seek> {
-    Own(Own<R>),
+    Own(Box<Own<R>>),
     /// One of `image`'s, which does not find the profile if it is told of limits (0.25).
     Other(Option<Vec<u8>>),
 }
@@ -93,7 +93,7 @@ fn look<R: Read + Seek>(reader: R, has_palette: bool) -> Result<Looked<R>, Failu
     }
     let (width, height) = decoder.dimensions()?;
     let stored = check_size(width.into(), height.into(), NAME).map_err(Failure::Own)?;
-    Ok(Looked::Own(Own { decoder, colour, has_palette, stored }))
+    Ok(Looked::Own(Box::new(Own { decoder, colour, has_palette, stored })))
 }
 
 fn profile<R: Read + Seek>(decoder: &mut Decoder<R>) -> Option<Vec<u8>> {
