@@ -112,6 +112,14 @@ fn alpha_of_which_nothing_is_seen_is_none() {
     assert_plain("BMP", &bmp, SIZE, &RED);
 }
 
+/// What loses some of its details has lost the space of its profile, too.
+#[test]
+fn jpeg_xl_with_a_profile() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/odd/profile.jxl");
+    // In sRGB; by littleCMS.
+    assert_plain("JPEG XL", &std::fs::read(path).unwrap(), Size::new(16, 16), &[255, 0, 50]);
+}
+
 #[test]
 fn jpegs_by_arithmetic() {
     for name in ["arithmetic.jpg", "arithmetic-progressive.jpg"] {

@@ -25,7 +25,8 @@ pub(super) fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
     if !jxl.is_loading_done() && jxl.num_loaded_keyframes() == 0 {
         return Err(DecodeError::Truncated(FORMAT));
     }
-    let has_profile = jxl.original_icc().is_some();
+    // What is coded as the eye sees it is in no space of its own, whatever profile it had before.
+    let has_profile = jxl.original_icc().is_some() && !jxl.image_header().metadata.xyb_encoded;
     if !has_profile {
         jxl.request_color_encoding(EnumColourEncoding::srgb(RenderingIntent::Relative));
     }
