@@ -377,6 +377,12 @@ fn dying_with_the_app_or_not(_: &Template) {
     assert!(processes::is_alive(stays_pid));
     stays.running.kill(libc::SIGKILL).expect("it lives");
     eventually("the other", || (!processes::is_alive(stays_pid)).then_some(()));
-    stays.exit();
-    dies.exit();
+    let (stayed, died) = (stays.exit(), dies.exit());
+    // Who could have told is gone.
+    assert_eq!(
+        (stayed.cause(), stayed.signal(), stayed.code()),
+        (&Cause::TemplateDied, None, None)
+    );
+    assert!(stayed.to_string().contains("outlived its template"), "{stayed}");
+    assert_eq!((died.cause(), died.signal()), (&Cause::TemplateDied, Some(libc::SIGKILL)));
 }

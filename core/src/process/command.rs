@@ -300,6 +300,11 @@ impl Order {
         self.0.program.to_str().unwrap_or("(a program)")
     }
 
+    /// Tells whether the program goes on without its template.
+    pub fn outlives(&self) -> bool {
+        !self.0.dies_with_app
+    }
+
     /// Appends the order.
     pub fn push(&self, orders: &mut Outbox) -> Result<()> {
         let command = &self.0;

@@ -31,6 +31,8 @@ pub struct Exit {
     unexecuted: bool,
     /// Its sandbox held less than was required.
     unconfined: bool,
+    /// It went on without its template, which alone could have seen how it ended.
+    outlived: bool,
 }
 
 /// Why a process ended.
@@ -69,7 +71,8 @@ pub enum Cause {
     Unprepared(String),
     /// The handle was dropped before `run`.
     Dropped,
-    /// The template died, and its processes with it.
+    /// The template died, and its processes with it; or, of an external program that was to outlive it, nobody was left
+    /// to see how that ended.
     TemplateDied,
 }
 
@@ -90,10 +93,11 @@ impl Exit {
             stderr: last_lines(ended.stderr),
             unexecuted: ended.unexecuted,
             unconfined,
+            outlived: false,
         }
     }
 
-    pub(super) fn with_template(entry: &str, pid: u32) -> Self {
+    pub(super) fn with_template(entry: &str, pid: u32, outlived: bool) -> Self {
         Exit {
             pid,
             entry: entry.into(),
@@ -106,6 +110,7 @@ impl Exit {
             stderr: String::new(),
             unexecuted: false,
             unconfined: false,
+            outlived,
         }
     }
 
@@ -150,9 +155,11 @@ impl Exit {
 
     /// The number of the signal that killed it (signal(7)).
     ///
-    /// With the template's death it is SIGKILL, as the kernel's parent-death signal (prctl(2)) is.
+    /// With the template's death it is SIGKILL, as the kernel's parent-death signal (prctl(2)) is; None of an external
+    /// program that has outlived it.
     pub fn signal(&self) -> Option<i32> {
         match self.cause {
+            Cause::TemplateDied if self.outlived => None,
             Cause::TemplateDied => Some(Signal::KILL.as_raw()),
             _ => self
                 .status
@@ -291,6 +298,9 @@ impl fmt::Display for Exit {
             Cause::BadOrders(text) => write!(f, "could not follow its orders: {text}"),
             Cause::Unprepared(text) => write!(f, "could not be prepared: {text}"),
             Cause::Dropped => f.write_str("was dropped before it was run"),
+            Cause::TemplateDied if self.outlived => {
+                f.write_str("outlived its template, and nobody saw how it ended")
+            }
             Cause::TemplateDied => f.write_str("died with its template"),
         }
     }

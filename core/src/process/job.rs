@@ -68,6 +68,8 @@ pub(super) struct Job {
     reports: bool,
     /// It is ready when it has become another program, which closes its socket.
     executes: bool,
+    /// It does not die with its template once it has.
+    outlives: bool,
     /// Waits for room in the socket, or for the process to be ready.
     watcher: RefCell<Option<Io>>,
     /// Waits for its end when the template is not there to tell it.
@@ -100,6 +102,7 @@ impl Job {
             entry: entry.into(),
             reports: recipe.reports(),
             executes: matches!(recipe.then, Then::Execute(_)),
+            outlives: matches!(&recipe.then, Then::Execute(order) if order.outlives()),
             recipe: RefCell::new(Some(Asking { template, recipe, state: None })),
             stage: Cell::new(Stage::Waiting),
             pid: Cell::new(None),

@@ -163,6 +163,8 @@ impl Job {
             // An app that adopts orphans (as process 1, or by PR_SET_CHILD_SUBREAPER) has it for a child by now.
             super::super::reaper::reap(pidfd);
         }
-        self.ended(pid, Exit::with_template(&self.entry, pid));
+        // Before it was executed, it would have died.
+        let outlived = self.outlives && self.stage.get() == Stage::Running;
+        self.ended(pid, Exit::with_template(&self.entry, pid, outlived));
     }
 }
