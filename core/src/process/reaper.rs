@@ -157,17 +157,26 @@ fn take_over(ending: Ending) {
     watch_all();
 }
 
-/// In an app that adopts what others leave: has that reaped.
+/// In an app that adopts what others leave: has that reaped, and what it leaves in its turn.
 fn adopt_orphans() {
     if !orphans::are_adopted() {
         return;
     }
-    let groups = groups().clone();
-    for orphan in orphans::of(&groups) {
-        if !ending_now().iter().any(|ending| ending.orphan == Some(orphan)) {
-            take_over(Ending::new(Known::of_child(orphan), Some(orphan)));
+    loop {
+        let found = orphans::of(&groups().clone());
+        let is_new =
+            |orphan: &Pid| !ending_now().iter().any(|ending| ending.orphan == Some(*orphan));
+        let new = found
+            .into_iter()
+            .filter(is_new)
+            .map(|orphan| Arc::new(Ending::new(Known::of_child(orphan), Some(orphan))));
+        let (over, still): (Vec<_>, Vec<_>) = new.partition(|ending| ending.is_over());
+        ending_now().extend(still);
+        if over.is_empty() {
+            break;
         }
     }
+    watch_all();
 }
 
 /// Reaps all of them that have ended by now, seen or not, and forgets groups of which nobody is left.
