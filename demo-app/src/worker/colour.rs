@@ -39,8 +39,21 @@ fn grey_to_srgb(mut image: DynamicImage, profile: &ColorProfile) -> DynamicImage
     image
 }
 
-/// Cyan, magenta, yellow and black, 0 for none, as RGB colours of sRGB. None: the profile is not one of these inks.
-pub(super) fn inks_to_srgb(inks: &[u8], profile: &[u8]) -> Option<Vec<u8>> {
+/// Cyan, magenta, yellow and black, 0 for none, as RGB colours of sRGB; without a profile of inks, as each takes its part
+/// of the light.
+pub(super) fn inks_to_rgb(inks: &[u8], profile: Option<&[u8]>) -> Vec<u8> {
+    profile.and_then(|profile| inks_to_srgb(inks, profile)).unwrap_or_else(|| {
+        let light = |ink: u8| u16::from(255 - ink);
+        let (pixels, _) = inks.as_chunks::<4>();
+        let rgb = pixels
+            .iter()
+            .flat_map(|&[c, m, y, k]| [c, m, y].map(|ink| (light(ink) * light(k) / 255) as u8));
+        rgb.collect()
+    })
+}
+
+/// The same by a profile. None: the profile is not one of these inks.
+fn inks_to_srgb(inks: &[u8], profile: &[u8]) -> Option<Vec<u8>> {
     let profile = ColorProfile::new_from_slice(profile).ok()?;
     // Four of anything are laid out so.
     (profile.color_space == DataColorSpace::Cmyk)
@@ -207,5 +220,13 @@ mod tests {
             assert!(shown.abs_diff(expected) <= 4, "{shown} for {expected}");
         }
         assert_eq!(inks_to_srgb(&inks, b"no profile"), None);
+        // The same in a TIFF.
+        let mut file = tempfile::tempfile().unwrap();
+        let mut encoder = tiff::encoder::TiffEncoder::new(&mut file).unwrap();
+        let mut picture = encoder.new_image::<tiff::encoder::colortype::CMYK8>(3, 1).unwrap();
+        picture.encoder().write_tag(tiff::tags::Tag::IccProfile, &odd_inks()[..]).unwrap();
+        picture.write_data(&inks).unwrap();
+        let picture = super::super::decode(file, crate::layout::Size::new(9, 9)).unwrap();
+        assert_eq!(picture.pixels.bytes, shown);
     }
 }

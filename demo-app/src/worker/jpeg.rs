@@ -133,14 +133,7 @@ fn cmyk_to_rgb(mut inks: Vec<u8>, is_adobe: bool, profile: Option<&[u8]>) -> Vec
     if is_adobe {
         inks.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
-    profile.and_then(|profile| colour::inks_to_srgb(&inks, profile)).unwrap_or_else(|| {
-        let light = |ink: u8| u16::from(255 - ink);
-        let (pixels, _) = inks.as_chunks::<4>();
-        let rgb = pixels
-            .iter()
-            .flat_map(|&[c, m, y, k]| [c, m, y].map(|ink| (light(ink) * light(k) / 255) as u8));
-        rgb.collect()
-    })
+    colour::inks_to_rgb(&inks, profile)
 }
 
 fn failed(error: io::Error) -> DecodeError {

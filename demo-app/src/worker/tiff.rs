@@ -11,9 +11,9 @@ use tiff::decoder::{ChunkType, Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 use tiff::{ColorType, TiffError};
 
-use super::DecodeError;
 use super::decode::{Decoded, MEMORY_LIMIT, check_size, decode_whole};
 use super::watched::{Ended, Watched};
+use super::{DecodeError, colour};
 use crate::layout::Size;
 
 const NAME: &str = "TIFF";
@@ -74,6 +74,7 @@ fn look<R: Read + Seek>(reader: R, has_palette: bool) -> Result<Looked<R>, Failu
     let numbers = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat)?;
     let number = numbers.and_then(|all| all.first().copied()).unwrap_or(UNSIGNED);
     let bits = colour.bit_depth();
+    let is_planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)? == Some(2);
     let is_own = match colour {
         ColorType::Gray(_) => has_palette || number != UNSIGNED || bits > 16,
         ColorType::Multiband { .. } => true,
@@ -81,9 +82,10 @@ fn look<R: Read + Seek>(reader: R, has_palette: bool) -> Result<Looked<R>, Failu
             UNSIGNED => bits > 16,
             number => (number, bits) != (FRACTION, 32),
         },
+        // What they look like says the profile alone.
+        ColorType::CMYK(8 | 16) => !is_planar && profile(&mut decoder).is_some(),
         _ => false,
     };
-    let is_planar = decoder.find_tag_unsigned::<u16>(Tag::PlanarConfiguration)? == Some(2);
     if is_planar && (is_own || decoder.get_chunk_type() == ChunkType::Tile) {
         let why = "a TIFF with a plane for each colour, of this kind".into();
         return Err(Failure::Own(DecodeError::Unsupported(why)));
@@ -112,9 +114,10 @@ impl<R: Read + Seek> Own<R> {
         }
         let mut samples = DecodingResult::U8(Vec::new());
         self.decoder.read_image_to_buffer(&mut samples)?;
-        let image = match self.has_palette {
-            true => self.with_palette(samples)?,
-            false => self.without_palette(samples)?,
+        let (image, profile) = match (self.has_palette, self.colour) {
+            (true, _) => (self.with_palette(samples)?, profile),
+            (false, ColorType::CMYK(_)) => (self.of_inks(samples, profile.as_deref())?, None),
+            (false, _) => (self.without_palette(samples)?, profile),
         };
         let none = Orientation::NoTransforms;
         Ok(Decoded {
@@ -147,6 +150,19 @@ impl<R: Read + Seek> Own<R> {
         };
         let image = RgbImage::from_raw(width, height, colours);
         image.map(DynamicImage::ImageRgb8).ok_or_else(|| unlikely("a palette and so few samples"))
+    }
+
+    fn of_inks(
+        &self,
+        samples: DecodingResult,
+        profile: Option<&[u8]>,
+    ) -> Result<DynamicImage, Failure> {
+        let Size { width, height } = self.stored;
+        let Values::Octets(inks) = Values::of(samples) else {
+            return Err(unlikely("inks and such numbers"));
+        };
+        let image = RgbImage::from_raw(width, height, colour::inks_to_rgb(&inks, profile));
+        image.map(DynamicImage::ImageRgb8).ok_or_else(|| unlikely("inks and so few samples"))
     }
 
     fn without_palette(&mut self, samples: DecodingResult) -> Result<DynamicImage, Failure> {
