@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tine::pool::{Failure, Job};
+use tine::pool::{Failure, Job, WorkerReport, WorkerState};
 use tine::{ErrorKind, Pool, Template};
 use tine_tests::jobs::{Done, Heard, Jobs, Task, WORK, WORK_ASYNC, failure, pid_of, pool, running};
 use tine_tests::told::{DEADLINE, eventually};
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         cancelled_and_not_heeded,
         past_its_deadline,
         a_deadline_begins_with_the_job,
+        what_is_held_up_is_done_by_others,
         many_at_once_in_one_worker,
         forms_of_waiting,
         dropped_with_work_outstanding,
@@ -203,6 +204,40 @@ fn a_deadline_begins_with_the_job(template: &Template) {
     waited.recv().expect("a timer");
     drop((timer, hold));
     assert_eq!(pid_of(&first), pid_of(&second));
+}
+
+/// B2: what stands behind a job that takes long is done by another worker when that has room, and before what came
+/// later. What may not be done twice waits.
+fn what_is_held_up_is_done_by_others(template: &Template) {
+    let jobs = pool(template).max(2).idle(2).load(3).build().expect("a pool");
+    let is_idle = |worker: &WorkerReport| worker.state == WorkerState::Idle;
+    eventually("two workers", || {
+        let workers = jobs.report().workers;
+        (workers.len() == 2 && workers.iter().all(is_idle)).then_some(())
+    });
+    let (tasks, mut holds): (Vec<_>, Vec<_>) = [held(), held()].into_iter().unzip();
+    let long: Vec<_> = tasks.into_iter().map(|task| jobs.submit(task)).collect();
+    running(&jobs, 2);
+    let twice = jobs.submit(Task::Answer).idempotent();
+    let once = [(); 3].map(|()| jobs.submit(Task::Answer));
+    running(&jobs, 6);
+    let later = [(); 60].map(|()| jobs.submit(Task::Spin(Duration::from_millis(10))));
+    let held = twice.worker();
+    drop(holds.remove(usize::from(long[0].worker() == held)));
+    assert_ne!(Some(pid_of(&twice)), held);
+    assert!(jobs.report().queued > 0, "{:?}", jobs.report());
+    for job in &later {
+        pid_of(job);
+    }
+    let waits = |job: &&Job<_, _>| job.worker() == held;
+    assert!(once.iter().filter(waits).all(|job| !job.is_settled()));
+    drop(holds);
+    for job in once.iter().chain(&long) {
+        assert_eq!(job.worker(), Some(pid_of(job)));
+    }
+    let report = jobs.report();
+    assert_eq!((report.done, report.handed_back, report.retried), (66, 1, 0));
+    assert!(report.failed.is_empty() && report.ended.is_empty(), "{report:?}");
 }
 
 /// F28: an async worker does all that it has at the same time.

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,12 +16,17 @@ use crate::{Cause, Error, ErrorKind, Timer};
 /// A job in a worker's hand.
 pub(super) struct Hand<Req, Rep> {
     pub number: u64,
-    pub work: Rc<Work<Req, Rep>>,
+    /// `None` if it was taken back: somebody else does it.
+    pub work: Option<Rc<Work<Req, Rep>>>,
     pub call: Option<rpc::Call>,
-    /// Runs once the worker has begun it, if it has a deadline or was cancelled.
+    /// Runs once the worker has begun it, if it has a deadline, was cancelled, or taken back.
     pub timer: Option<Timer>,
-    pub begun: bool,
+    /// When the worker began it.
+    pub begun: Option<Instant>,
 }
+
+/// A job takes long that takes longer: those behind it are taken back when another worker has room.
+const LONG: Duration = Duration::from_millis(50);
 
 /// Whose doing a worker's end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,13 +39,22 @@ pub(super) enum By {
     Others,
 }
 
+impl<Req: 'static, Rep: 'static> Worker<Req, Rep> {
+    /// Tells whether the job that it does takes long.
+    pub fn is_held_up(&self) -> bool {
+        let begun = self.hand.borrow().front().and_then(|hand| hand.begun);
+        begun.is_some_and(|begun| crate::queue().now().saturating_duration_since(begun) > LONG)
+    }
+}
+
 impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep> {
     /// Gives it a job.
     pub fn take(self: &Rc<Self>, work: &Rc<Work<Req, Rep>>) {
         let (Some(client), Some(request)) = (self.client(), work.request()) else { return };
         let number = self.given.replace(self.given.get() + 1);
         work.given_to(self, client.pid());
-        let hand = Hand { number, work: Rc::clone(work), call: None, timer: None, begun: false };
+        let work = Some(Rc::clone(work));
+        let hand = Hand { number, work, call: None, timer: None, begun: None };
         self.hand.borrow_mut().push_back(hand);
         let worker = Rc::clone(self);
         // What encodes the request is the user's: nothing is borrowed, and it may panic.
@@ -64,7 +78,7 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
 
     fn drop_unsent(&self, number: u64) {
         let (unsent, pool) = (self.remove(number), self.pool());
-        if let (Some(Hand { work, .. }), Some(pool)) = (unsent, pool) {
+        if let (Some(Hand { work: Some(work), .. }), Some(pool)) = (unsent, pool) {
             let error = Error::new(ErrorKind::Misuse, "what encodes the request panicked");
             pool.settle(&work, Err((Failure::Refused, error)));
             pool.pump_later();
@@ -83,12 +97,11 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
         let Some(pool) = self.pool() else { return };
         let most = if pool.options.parallel { usize::MAX } else { 1 };
         let mut hand = self.hand.borrow_mut();
-        for hand in hand.iter_mut().take(most).filter(|hand| !hand.begun) {
-            hand.begun = true;
-            hand.timer = if hand.work.is_settled() {
-                Some(self.cancel_timer(pool.options.grace))
-            } else {
-                hand.work.time().map(|time| self.deadline_timer(hand.number, time))
+        for hand in hand.iter_mut().take(most).filter(|hand| hand.begun.is_none()) {
+            hand.begun = Some(crate::queue().now());
+            hand.timer = match hand.work.as_ref().filter(|work| !work.is_settled()) {
+                Some(work) => work.time().map(|time| self.deadline_timer(hand.number, time)),
+                None => Some(self.cancel_timer(pool.options.grace)),
             };
         }
     }
@@ -108,7 +121,9 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
         let pid = self.client().and_then(|client| client.pid()).unwrap_or_default();
         let message = format!("worker {pid} ({}) took longer than {time:?}", pool.entry());
         let error = Error::new(ErrorKind::Deadline, message);
-        pool.settle(&late.work, Err((Failure::Deadline, error)));
+        if let Some(work) = late.work {
+            pool.settle(&work, Err((Failure::Deadline, error)));
+        }
         self.put_down(Leave::Deadline, "another job ran past its deadline");
     }
 
@@ -117,8 +132,10 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
         let Some(pool) = self.pool() else { return };
         let timer = self.cancel_timer(pool.options.grace);
         let mut hand = self.hand.borrow_mut();
-        let Some(hand) = hand.iter_mut().find(|hand| Rc::ptr_eq(&hand.work, work)) else { return };
-        if hand.begun {
+        let is_meant =
+            |hand: &&mut Hand<_, _>| hand.work.as_ref().is_some_and(|own| Rc::ptr_eq(own, work));
+        let Some(hand) = hand.iter_mut().find(is_meant) else { return };
+        if hand.begun.is_some() {
             hand.timer = Some(timer);
         }
         if let Some(call) = &hand.call {
@@ -141,7 +158,9 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
             self.served.set(self.served.get() + 1);
             pool.note_useful();
         }
-        pool.settle(&work, result);
+        if let Some(work) = work {
+            pool.settle(&work, result);
+        }
         self.begin();
         self.recycle(&pool);
         pool.pump();
@@ -153,12 +172,28 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
         let Some(pool) = self.pool() else { return };
         let hand = self.hand.take();
         for Hand { work, begun, .. } in hand {
-            if begun && by != By::Itself {
+            let Some(work) = work else { continue };
+            if begun.is_some() && by != By::Itself {
                 pool.lost(&work, by == By::Job, error());
             } else {
                 pool.hand_back(&work);
             }
         }
+    }
+
+    /// Takes back what it has not begun, and asks it not to. The worker may just have begun it all the same: only what
+    /// may be done twice is taken.
+    pub fn take_back(&self) -> Vec<Rc<Work<Req, Rep>>> {
+        let mut hand = self.hand.borrow_mut();
+        let waits = |work: &Rc<Work<Req, Rep>>| work.is_idempotent() && !work.is_settled();
+        let behind = hand.iter_mut().filter(|hand| hand.begun.is_none());
+        let taken = behind.filter_map(|hand| {
+            let call = hand.call.as_ref()?;
+            let work = hand.work.take_if(|work| waits(work))?;
+            call.ask_to_end();
+            Some(work)
+        });
+        taken.collect()
     }
 
     /// Whose doing its end was.

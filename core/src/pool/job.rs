@@ -89,7 +89,8 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Job<Req, Rep> {
         self
     }
 
-    /// Says that the job may be done twice: it is tried again when its worker dies.
+    /// Says that the job may be done twice: it is tried again when its worker dies, and given to another worker when
+    /// the one before it in its worker's hand takes long.
     ///
     /// See [`Builder::retries`](super::Builder::retries) for how often, and
     /// [`Builder::poison_after`](super::Builder::poison_after) for one that kills its workers.
@@ -176,6 +177,10 @@ impl<Req, Rep> Work<Req, Rep> {
 
     pub fn time(&self) -> Option<Duration> {
         self.deadline.get()
+    }
+
+    pub fn is_idempotent(&self) -> bool {
+        self.idempotent.get()
     }
 
     /// Notes that a worker ended with this in hand, and by whose doing.

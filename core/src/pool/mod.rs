@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! submit ─▶ Job ─▶ line ──▶ worker ──▶ settled, once
-//!                   ▲          │ left, or died and the job may be done twice
+//!                   ▲          │ left, held up, or died, and the job may be done twice
 //!                   └──────────┘
 //! ```
 //!

@@ -241,12 +241,32 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Shared<Req, Rep>
 
     /// Gives jobs to workers that have room, and sees to it that there are workers.
     pub fn pump(self: &Rc<Self>) {
+        self.relieve();
         while let Some(worker) = self.free_worker() {
             let Some(work) = self.line(Line::pop) else { break };
             worker.take(&work);
         }
         self.staff();
         self.finish_if_done();
+    }
+
+    /// Has others do what stands behind a job that takes long; those who have nothing to do, also what stands behind
+    /// any other.
+    fn relieve(&self) {
+        let held_up: Vec<_> = {
+            let workers = self.workers.borrow();
+            let has_room = |worker: &&Rc<Worker<_, _>>| worker.has_room() && !worker.is_held_up();
+            let Some(room) = workers.values().find(has_room).filter(|_| workers.len() > 1) else {
+                return;
+            };
+            let at_once = room.jobs() == 0 && self.waiting() == 0;
+            let is_meant =
+                |worker: &&Rc<Worker<_, _>>| worker.jobs() > 1 && (at_once || worker.is_held_up());
+            workers.values().filter(is_meant).cloned().collect()
+        };
+        for work in held_up.iter().flat_map(|worker| worker.take_back()) {
+            self.hand_back(&work);
+        }
     }
 
     /// Puts a job back in line that its worker had not begun.

@@ -20,12 +20,12 @@ const FAILURES_MAX: u32 = 5;
 const RESPITE: Duration = Duration::from_millis(20);
 
 impl<Req: 'static, Rep: 'static> Shared<Req, Rep> {
-    /// The worker to have the next job: one with the fewest in hand, and of these the oldest, so that those
-    /// who are not needed have nothing to do for long.
+    /// The worker to have the next job: one that is not held up by what it does, of these one with the fewest in hand,
+    /// and of these the oldest, so that those who are not needed have nothing to do for long.
     pub fn free_worker(&self) -> Option<Rc<Worker<Req, Rep>>> {
         let workers = self.workers.borrow();
         let free = workers.values().filter(|worker| worker.has_room());
-        free.min_by_key(|worker| worker.jobs()).cloned()
+        free.min_by_key(|worker| (worker.is_held_up(), worker.jobs())).cloned()
     }
 
     fn staying(&self) -> usize {

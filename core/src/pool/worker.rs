@@ -90,7 +90,7 @@ impl<Req: 'static, Rep: 'static> Worker<Req, Rep> {
 
     /// What it has in hand and is not settled.
     pub fn works(&self) -> Vec<Rc<Work<Req, Rep>>> {
-        self.hand.borrow().iter().map(|hand| Rc::clone(&hand.work)).collect()
+        self.hand.borrow().iter().filter_map(|hand| hand.work.clone()).collect()
     }
 
     pub fn is_ready(&self) -> bool {
