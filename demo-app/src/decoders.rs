@@ -20,6 +20,8 @@ pub const LOAD: usize = 2;
 /// How long a worker may take to be there, and for one picture, by the clock: plenty, as the machine may be
 /// busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a picture may take that others wait behind. Nearly all take a hundredth of it.
+const BRIEF: Duration = Duration::from_secs(5);
 /// How long a worker may go on with a picture that was called off: most are done sooner, and another worker
 /// is there within a millisecond.
 const GRACE: Duration = Duration::from_secs(1);
@@ -31,6 +33,8 @@ const LONGEST: usize = 4096;
 /// How soon a picture is wanted, the least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
+    /// When nothing else is to be done, for it takes long.
+    Last,
     /// Some time.
     Rest,
     /// It may come into view next.
@@ -76,14 +80,19 @@ impl Decoders {
 
     /// Asks for a picture. `done` is told of it on this thread's queue, with the process id of the worker
     /// that had it last, unless it is [cancelled](pool::Job::cancel).
+    ///
+    /// One in a long line is given little time, unless it is the [last](Urgency::Last): `done` gets `None` if that is
+    /// not enough.
     pub fn submit(
         &self,
         request: Request,
         urgency: Urgency,
-        done: impl FnOnce(Option<u32>, Result<Drawing<Shared>, Failure>) + 'static,
+        done: impl FnOnce(Option<u32>, Option<Result<Drawing<Shared>, Failure>>) + 'static,
     ) -> Job {
         let want = request.want;
+        let is_brief = (Urgency::Rest..=Urgency::InView).contains(&urgency);
         let job = self.pool.submit(request).priority(urgency as i32).idempotent();
+        let job = if is_brief { job.deadline(BRIEF) } else { job };
         let (this, pool) = (job.clone(), Rc::downgrade(&self.pool));
         job.on_done(move |result| {
             let pid = this.worker();
@@ -93,9 +102,12 @@ impl Decoders {
                     Err(what) => Err(put_down(&pool, pid, what)),
                 }),
                 Err(error) if error.kind() == ErrorKind::Cancelled => return,
+                Err(error) if error.kind() == ErrorKind::Deadline && is_brief => {
+                    return done(pid, None);
+                }
                 Err(error) => Err(explain(&error)),
             };
-            done(pid, result);
+            done(pid, Some(result));
         })
     }
 

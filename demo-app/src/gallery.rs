@@ -65,6 +65,11 @@ pub struct Sizes {
     pub screen: Size,
 }
 
+/// How many workers there are at most: one for each processor, and never one alone, which may be held up.
+fn workers() -> usize {
+    ncpu().max(2)
+}
+
 impl Gallery {
     /// An empty gallery whose workers come from `template`. With `sweep` all thumbnails are made in the
     /// end, otherwise those that come into view.
@@ -79,7 +84,7 @@ impl Gallery {
         measures: Rc<Measures>,
     ) -> std::io::Result<Self> {
         let gallery: Self = glib::Object::new();
-        let decoders = Decoders::new(template, DECODE, ncpu()).map_err(std::io::Error::other)?;
+        let decoders = Decoders::new(template, DECODE, workers()).map_err(std::io::Error::other)?;
         let cache = Cache::of_user();
         let saver = Saver::start(cache.clone())?;
         let files = Files::start(ncpu().max(2))?;

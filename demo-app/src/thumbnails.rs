@@ -5,7 +5,9 @@
 //!   Untried ────────▶ Asked ───────────────▶ Made ──▶ Asked again, if it is in view
 //!      ▲                │ fail                        and was given up meanwhile
 //!      └────────────────┤
-//!         hand_back     └──▶ Failed: not tried again
+//!         hand_back     ├──▶ Failed: not tried again
+//!                       │ put_off
+//!                       └──▶ PutOff ──▶ Asked again, when nothing else is
 //!
 //!   any of them, but Asked ── forget ──▶ Untried          (the file has changed)
 //!   any of them ── exclude ──▶ Excluded                   (a folder, or a file that is gone)
@@ -24,6 +26,7 @@ enum State {
     Asked,
     Made,
     Failed,
+    PutOff,
     Excluded,
 }
 
@@ -58,6 +61,8 @@ pub struct Thumbnails<T> {
     swept: u32,
     /// Those of them that were handed back, and some that have been asked for since.
     returned: BTreeSet<u32>,
+    /// Those that are `PutOff`.
+    put_off: BTreeSet<u32>,
     /// How many are in state `Asked`.
     asked: u32,
     /// How many have been `Made` or `Failed` at least once.
@@ -74,6 +79,7 @@ impl<T> Default for Thumbnails<T> {
             failures: HashMap::new(),
             swept: 0,
             returned: BTreeSet::new(),
+            put_off: BTreeSet::new(),
             asked: 0,
             tried: 0,
         }
@@ -123,6 +129,7 @@ impl<T> Thumbnails<T> {
         self.asked -= u32::from(before == State::Asked);
         self.tried -= u32::from(matches!(before, State::Made | State::Failed));
         self.failures.remove(&id);
+        self.put_off.remove(&id);
         if let Some((_, octets)) = self.kept.pop(&id) {
             self.octets -= octets;
         }
@@ -207,11 +214,34 @@ impl<T> Thumbnails<T> {
         }
     }
 
+    /// What was asked for takes long: others come first.
+    pub fn put_off(&mut self, id: u32) {
+        if self.settle(id, State::PutOff) {
+            self.put_off.insert(id);
+        }
+    }
+
+    /// One of those in view that were put off, or with `all` any of them: it is to be made next.
+    pub fn next_put_off(
+        &mut self,
+        in_view: impl IntoIterator<Item = u32>,
+        all: bool,
+    ) -> Option<u32> {
+        if self.put_off.is_empty() {
+            return None;
+        }
+        let first = in_view.into_iter().find(|id| self.put_off.contains(id));
+        let id = first.or_else(|| self.put_off.first().copied().filter(|_| all))?;
+        self.put_off.remove(&id);
+        self.ask(id);
+        Some(id)
+    }
+
     fn is_wanted(&self, id: u32) -> bool {
         match self.states[id as usize] {
             State::Untried => true,
             State::Made => !self.kept.contains(&id),
-            State::Asked | State::Failed | State::Excluded => false,
+            State::Asked | State::Failed | State::PutOff | State::Excluded => false,
         }
     }
 
@@ -228,7 +258,7 @@ impl<T> Thumbnails<T> {
         if asked {
             self.states[id as usize] = state;
             self.asked -= 1;
-            self.tried += u32::from(state != State::Untried);
+            self.tried += u32::from(matches!(state, State::Made | State::Failed));
         }
         asked
     }
@@ -299,6 +329,27 @@ mod tests {
         assert_eq!((all.tried(), all.asked()), (1, 0));
         assert_eq!(all.next_untried(Some), Some(1));
         assert_eq!(all.failures().collect::<Vec<_>>(), [(0, "garbage")]);
+    }
+
+    #[test]
+    fn those_that_take_long_come_last_and_when_they_are_in_view() {
+        let mut all = thumbnails(3);
+        for id in 0..3 {
+            assert_eq!(all.next([id], []), Some(id));
+        }
+        all.put_off(0);
+        all.put_off(1);
+        assert_eq!((all.tried(), all.asked(), all.get(0)), (0, 1, Thumbnail::Pending));
+        let places = |place| (place < 3).then_some(place);
+        assert_eq!((all.next([0, 1], []), all.next_untried(places)), (None, None));
+        assert_eq!(all.next_put_off([2], false), None);
+        assert_eq!(
+            (all.next_put_off([2, 1], false), all.next_put_off([2], true)),
+            (Some(1), Some(0))
+        );
+        all.put_off(0);
+        all.forget(0);
+        assert_eq!((all.next_put_off([0], true), all.next([0], [])), (None, Some(0)));
     }
 
     #[test]

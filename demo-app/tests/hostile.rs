@@ -8,6 +8,7 @@
 
 mod desktop;
 
+use desktop::colours::{GREEN, TILE, view};
 use desktop::{Desktop, write_plain};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -126,4 +127,27 @@ fn damaged_files_cost_their_own_tile_at_most() {
     assert!(seen.pixels_of([20, 180, 60]) > 20_000, "{} green", seen.pixels_of([20, 180, 60]));
     // 2 GiB is what a worker may map; it never comes near.
     assert!(seen.number("worker_private_kib_max") < (1 << 20) as f64, "{}", seen.report);
+}
+
+/// B2, K3: pictures that take for ever hold up those behind them for seconds, and not each for a minute: they are tried
+/// again when nothing else is to be done.
+#[test]
+fn what_takes_for_ever_comes_last() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("slow");
+    let step = "<feMorphology operator='dilate' radius='290'/>".repeat(400);
+    let slow = format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' width='600' height='600'>\
+         <filter id='f' x='0' y='0' width='1' height='1'>{step}</filter>\
+         <rect width='400' height='300' filter='url(#f)'/></svg>"
+    );
+    // With so many workers all would be held up for three times as long as anybody waits.
+    for number in 0..6 * tine::pool::ncpu() {
+        fs::write(folder.join(format!("a{number}.svg")), &slow).unwrap();
+    }
+    write_plain(&folder.join("z.png"), 300, 300, GREEN);
+    let hand = view(&desktop, &folder);
+    hand.press(&["End"]);
+    hand.see("the picture behind them", |screen| screen.has(GREEN, TILE));
+    hand.close();
 }

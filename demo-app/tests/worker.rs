@@ -161,6 +161,11 @@ fn lying_worker(worker: tine::Worker) -> tine::Result<()> {
     })
 }
 
+/// What came of one that had time enough.
+fn in_time(answer: Option<Answer<Shared>>) -> Answer<Shared> {
+    answer.expect("none takes seconds")
+}
+
 /// Answers, by a number for each, in the order in which they came.
 #[derive(Clone, Default)]
 struct Answers(Rc<RefCell<Vec<Numbered>>>);
@@ -171,7 +176,7 @@ impl Answers {
     fn ask(&self, decoders: &Decoders, number: usize, path: &Path, urgency: Urgency) -> Result<()> {
         let answers = Rc::clone(&self.0);
         decoders.submit(request(open(path)?), urgency, move |_, result| {
-            answers.borrow_mut().push((number, result));
+            answers.borrow_mut().push((number, in_time(result)));
         });
         Ok(())
     }
@@ -258,7 +263,9 @@ fn a_worker_that_lies_is_put_down(template: &Template) -> Result<()> {
     let told = Rc::clone(&answers.0);
     let want = Want { size: Size::new(1, 1), thumbnail: 0 };
     let small = Request { want, ..request(open(&good)?) };
-    decoders.submit(small, Urgency::Wanted, move |_, result| told.borrow_mut().push((0, result)));
+    decoders.submit(small, Urgency::Wanted, move |_, result| {
+        told.borrow_mut().push((0, in_time(result)))
+    });
     answers.wait(1, &decoders)?;
     let reason = answers.reason(0);
     assert!(reason.ends_with("impossible memory"), "{reason}");
@@ -278,7 +285,7 @@ fn what_is_waited_for_comes_first(template: &Template) -> Result<()> {
     let mut jobs = Vec::new();
     for number in 0..20 {
         let told = Rc::clone(&answers.0);
-        let done = move |_: Option<u32>, result| told.borrow_mut().push((number, result));
+        let done = move |_: Option<u32>, result| told.borrow_mut().push((number, in_time(result)));
         jobs.push(decoders.submit(request(open(&good)?), Urgency::Rest, done));
     }
     // Nothing has begun: that takes a turn of the queue.

@@ -59,11 +59,21 @@ impl Gallery {
         {
             return Some((Target::Thumbnail(id), Urgency::Near));
         }
-        if !self.sweep.get() || self.listing.get() || !has_room(Urgency::Rest, REST) {
+        let sweep = self.sweep.get() && !self.listing.get();
+        if sweep
+            && has_room(Urgency::Rest, REST)
+            && let Some(id) = thumbnails.next_untried(|place| list.id(place))
+        {
+            return Some((Target::Thumbnail(id), Urgency::Rest));
+        }
+        let in_view = self.view.borrow().0.clone();
+        // What comes into view finds a worker that is not held up.
+        let most = if sweep { workers() } else { workers() - 1 };
+        if !under_way.is_free_but_for(Urgency::Last) || !has_room(Urgency::Last, most) {
             return None;
         }
-        let id = thumbnails.next_untried(|place| list.id(place))?;
-        Some((Target::Thumbnail(id), Urgency::Rest))
+        let id = thumbnails.next_put_off(ids(in_view), sweep)?;
+        Some((Target::Thumbnail(id), Urgency::Last))
     }
 
     /// With `anew` a thumbnail is made of the picture, whatever the cache has.
@@ -100,6 +110,9 @@ impl Gallery {
         let wholes = self.wholes.borrow();
         let weigh = |target, entry: &Entry| match target {
             Target::Whole(key) => wholes.urgency(key),
+            Target::Thumbnail(id) if entry.urgency == Urgency::Last => {
+                (self.sweep.get() || in_view.contains(&id)).then_some(Urgency::Last)
+            }
             Target::Thumbnail(id) if in_view.contains(&id) => Some(Urgency::InView),
             Target::Thumbnail(id) if near.contains(&id) => Some(Urgency::Near),
             Target::Thumbnail(_) if entry.is_begun() => Some(Urgency::Rest),
@@ -117,10 +130,11 @@ impl Gallery {
 
     /// Stops the making of something. It may be asked for again.
     pub(super) fn call_off(&self, target: Target) {
-        if !self.under_way.borrow_mut().call_off(target) {
-            return;
-        }
+        let Some(entry) = self.under_way.borrow_mut().call_off(target) else { return };
         match target {
+            Target::Thumbnail(id) if entry.urgency == Urgency::Last => {
+                self.thumbnails.borrow_mut().put_off(id);
+            }
             Target::Thumbnail(id) => self.thumbnails.borrow_mut().hand_back(id),
             Target::Whole(key) => self.wholes.borrow_mut().hand_back(key),
         }
@@ -158,7 +172,10 @@ impl Gallery {
         let done = move |pid: Option<u32>, result| {
             if let Some(gallery) = gallery.upgrade() {
                 gallery.imp().worker_answered(pid);
-                gallery.imp().answered(target, number, result);
+                match result {
+                    Some(result) => gallery.imp().answered(target, number, result),
+                    None => gallery.imp().put_off(target, number),
+                }
                 gallery.imp().pump();
             }
         };
@@ -181,6 +198,13 @@ impl Gallery {
         // It is known from now on, whatever becomes of the workers.
         let _known = self.tools().decoders.posture();
         pid.into_iter().for_each(|pid| self.tools().measures.worker_answered(pid));
+    }
+
+    /// It takes so long that others come first.
+    fn put_off(&self, target: Target, number: u64) {
+        if self.under_way.borrow_mut().end(target, number).is_some() {
+            self.thumbnails.borrow_mut().put_off(target.id());
+        }
     }
 
     fn answered(&self, target: Target, number: u64, result: Result<Drawing<Shared>, Failure>) {

@@ -80,18 +80,21 @@ impl UnderWay {
         self.entries.remove(&target)
     }
 
-    /// Drops it; tells whether there was one. A job is cancelled: its worker is told.
-    pub fn call_off(&mut self, target: Target) -> bool {
-        let entry = self.entries.remove(&target);
-        if let Some(job) = entry.as_ref().and_then(|entry| entry.job.as_ref()) {
-            job.cancel();
-        }
-        entry.is_some()
+    /// Takes it out, if there is one. A job is cancelled: its worker is told.
+    pub fn call_off(&mut self, target: Target) -> Option<Entry> {
+        let entry = self.entries.remove(&target)?;
+        entry.job.iter().for_each(Job::cancel);
+        Some(entry)
     }
 
     /// How many there are of this urgency.
     pub fn count(&self, urgency: Urgency) -> usize {
         self.entries.values().filter(|entry| entry.urgency == urgency).count()
+    }
+
+    /// Whether there are none but of this urgency.
+    pub fn is_free_but_for(&self, urgency: Urgency) -> bool {
+        self.count(urgency) == self.entries.len()
     }
 
     /// How many a worker has in hand, and how many there are in all.
@@ -134,7 +137,7 @@ mod tests {
     fn what_was_called_off_is_not_taken_for_what_is_asked_for_again() {
         let (mut all, target) = (UnderWay::default(), Target::Thumbnail(7));
         let first = all.begin(target, Urgency::Near);
-        assert!(all.call_off(target) && !all.call_off(target));
+        assert!(all.call_off(target).is_some() && all.call_off(target).is_none());
         let second = all.begin(target, Urgency::InView);
         assert!(all.end(target, first).is_none());
         assert_eq!(all.end(target, second).map(|entry| entry.urgency), Some(Urgency::InView));
