@@ -74,7 +74,10 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
         return Err(DecodeError::Empty);
     }
     let format = Format::of(head).ok_or(DecodeError::NotAPicture)?;
-    let told = chunks::profile(head).filter(|_| format == Format::Other(ImageFormat::Png));
+    let told = match format {
+        Format::Other(ImageFormat::Png) => chunks::profile(head),
+        _ => None,
+    };
     let mut animated = format.is_animated(head);
     if format == Format::Other(ImageFormat::Gif) {
         animated = gif::moves(&mut reader);
