@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::job::Work;
 use super::report::{Failure, Leave};
 use super::worker::Worker;
-use crate::rpc;
+use crate::rpc::{self, Client};
 use crate::{Cause, Error, ErrorKind, Timer};
 
 /// A job in a worker's hand.
@@ -26,7 +26,7 @@ pub(super) struct Hand<Req, Rep> {
 }
 
 /// A job takes long that takes longer: those behind it are taken back when another worker has room.
-const LONG: Duration = Duration::from_millis(50);
+const LONG: Duration = Duration::from_millis(500);
 
 /// Whose doing a worker's end is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,10 +182,19 @@ impl<Req: Serialize + 'static, Rep: DeserializeOwned + 'static> Worker<Req, Rep>
     }
 
     /// Takes back what it has not begun, and asks it not to. The worker may just have begun it all the same: only what
-    /// may be done twice is taken.
+    /// may be done twice is taken. Nothing is while there is an answer that has not been heard, behind which it has;
+    /// nor while it does what nobody wants any more, which is soon over: or two workers that are at one job would end
+    /// at the same time, and each time the slower one have begun what the other is given.
     pub fn take_back(&self) -> Vec<Rc<Work<Req, Rep>>> {
-        let mut hand = self.hand.borrow_mut();
         let waits = |work: &Rc<Work<Req, Rep>>| work.is_idempotent() && !work.is_settled();
+        let mut hand = self.hand.borrow_mut();
+        let first = hand.front().and_then(|hand| hand.work.as_ref());
+        let is_wanted = first.is_some_and(|work| !work.is_settled());
+        let heard =
+            |client: Rc<Client<_, _>>| client.outstanding() >= hand.len() && !client.has_unread();
+        if !is_wanted || !self.client().is_some_and(heard) {
+            return Vec::new();
+        }
         let behind = hand.iter_mut().filter(|hand| hand.begun.is_none());
         let taken = behind.filter_map(|hand| {
             let call = hand.call.as_ref()?;

@@ -291,6 +291,12 @@ impl Channel {
         }
     }
 
+    pub fn has_unread(&self) -> bool {
+        let socket = self.socket.borrow();
+        let unread = socket.as_ref().map(rustix::io::ioctl_fionread);
+        matches!(unread, Some(Ok(1..)))
+    }
+
     /// The account of the worker's end: what it has sent before is heard first.
     fn exited(self: &Rc<Self>, exit: Exit) {
         let (again, told) = (Rc::clone(self), exit.clone());

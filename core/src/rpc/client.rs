@@ -119,6 +119,11 @@ impl<Req: ?Sized, Rep> Client<Req, Rep> {
         self.channel.calls.len()
     }
 
+    /// Tells whether the worker has said something that is not read yet.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.channel.has_unread()
+    }
+
     /// Tells whether a request would be refused, because as many octets wait as the
     /// [backlog](Builder::backlog) allows.
     pub fn is_full(&self) -> bool {
