@@ -4,7 +4,7 @@
 //! Each function calls one function of the C library whose arguments are constants, numbers or strings
 //! that live through the call. Handlers and exit functions that are installed do nothing but write(2) or
 //! nothing at all. The programs that call these have one thread.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "C is what it stands for")]
 
 use std::ffi::CStr;
 use std::os::fd::{FromRawFd as _, IntoRawFd, OwnedFd, RawFd};

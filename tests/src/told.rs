@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tine::{Error, Exit, Process, Running};
+use tine::{Entry, Error, Exit, Process, Running, Template};
 
 use crate::processes;
 
@@ -146,4 +146,17 @@ pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         assert!(begun.elapsed() < DEADLINE, "waited for: {what}\n{}", picture());
         queue.turn(Some(Duration::from_millis(1))).expect("a queue that works");
     }
+}
+
+/// Runs a worker with these arguments to its end, which is told once, after its socket.
+///
+/// # Panics
+/// When anything else is told.
+pub fn end_of(template: &Template, entry: Entry, args: &[&str]) -> Exit {
+    let process = args.iter().fold(template.fork(), |process, arg| process.send_arg(*arg));
+    let told = Told::run(process, entry);
+    let exit = told.exit();
+    assert_eq!(told.words(), ["socket", "exit"]);
+    assert_eq!(exit.entry(), entry.name());
+    exit
 }

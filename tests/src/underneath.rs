@@ -5,7 +5,7 @@
 //! `lent` breaks the promise of a borrowed descriptor, on purpose: the tests close it and look at what
 //! the queue makes of the number. `in_fork` runs a closure in a forked child, which leaves with
 //! `_exit`; it allocates, which glibc allows after a fork.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "what it does is what safe code cannot")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 

@@ -22,6 +22,15 @@ tine::entry!(
     pub ENDURE = endure
 );
 
+/// Takes a number that was sent as text.
+///
+/// # Panics
+/// When it was not.
+pub fn number(worker: &mut Worker) -> i32 {
+    let arg = worker.take_arg().expect("a number");
+    String::from_utf8(arg).expect("digits").parse().expect("a number")
+}
+
 fn leave(_: Worker) {}
 
 fn stay(worker: Worker) -> std::io::Result<()> {
