@@ -91,7 +91,8 @@ impl Given {
             Given::Fd(fd) => orders.push(&Message::Fds, 0, vec![Arc::clone(fd)]),
             Given::Arg(octets) => orders.push(&Message::Arg(octets), 0, Vec::new()),
             Given::LongArg { octets: Long::Heap(octets), len } => {
-                orders.push_parts(Long::Heap(Arc::clone(octets)), *len)
+                orders.push_parts(Long::Heap(Arc::clone(octets)), *len);
+                Ok(())
             }
             Given::LongArg { octets: Long::File(file), len } => {
                 let header = Header { code: Message::ARG, long: true, fds: 1, len: *len, id: 0 };

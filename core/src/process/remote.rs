@@ -91,7 +91,7 @@ fn orders(recipe: &Recipe) -> Result<Outbox> {
     for given in &recipe.given {
         match given {
             Given::Arg(octets) => orders.push(&Message::Arg(octets), 0, Vec::new())?,
-            Given::LongArg { octets, len } => orders.push_parts(octets.clone(), *len)?,
+            Given::LongArg { octets, len } => orders.push_parts(octets.clone(), *len),
             Given::Call { function, args } => {
                 let args = args.iter().map(Vec::as_slice).collect();
                 let call = Message::Call { function: function.as_bytes(), args };

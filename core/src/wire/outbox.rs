@@ -109,13 +109,10 @@ impl Outbox {
     }
 
     /// Appends a long argument as [`Message::Part`]s, a few octets at a time, and what ends it.
-    ///
-    /// # Errors
-    /// None: what ends it is short.
-    pub fn push_parts(&mut self, octets: Long, len: u32) -> Result<()> {
+    pub fn push_parts(&mut self, octets: Long, len: u32) {
         let parts = Some(Parts { octets, at: 0, end: len as usize });
         self.parcels.push_back(Parcel { parts, ..Parcel::default() });
-        self.push(&Message::Arg(b""), 0, Vec::new())
+        self.append(Message::Arg(b"").encode(0, 0).0, Vec::new());
     }
 
     fn append(&mut self, octets: Vec<u8>, fds: Vec<Arc<OwnedFd>>) {
