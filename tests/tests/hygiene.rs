@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -302,13 +303,16 @@ fn state_changes_between_two_requests_of_a_turn(template: &Template) {
 
 /// Runs `change` in another thread all the time while `test` runs in this one.
 fn while_another_thread(change: impl Fn() + Sync, test: impl FnOnce()) {
-    let over = AtomicBool::new(false);
+    let (begun, over) = (Barrier::new(2), AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            change();
+            begun.wait();
             while !over.load(Ordering::Relaxed) {
                 change();
             }
         });
+        begun.wait();
         test();
         over.store(true, Ordering::Relaxed);
     });
