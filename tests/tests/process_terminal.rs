@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         play(app.to_str().expect("a name"));
         return ExitCode::SUCCESS;
     }
+    // What has started this program in the background may ignore them, and so would its terminals' shells.
+    [libc::SIGINT, libc::SIGQUIT].into_iter().for_each(native::default);
     let template = Template::early().expect("first line of main");
     let cases = cases![
         an_interrupt_is_the_apps,
