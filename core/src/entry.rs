@@ -1,6 +1,7 @@
 //! Flow 2, on both sides: functions that a worker can enter, known by name in every image that links them.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use crate::{Error, Items, Worker};
 
@@ -20,6 +21,10 @@ pub type Ending = Result<(), String>;
 #[linkme::distributed_slice]
 pub static ENTRIES: [&'static Entry];
 
+/// The names of [`ENTRIES`] where a template's processes have them in memory already, as they have not the program's
+/// constants.
+static NAMES: OnceLock<Vec<Box<str>>> = OnceLock::new();
+
 impl Entry {
     #[doc(hidden)]
     pub const fn new(name: &'static str, enter: fn(Worker) -> Ending) -> Self {
@@ -35,13 +40,17 @@ impl Entry {
         (self.enter)(worker.entering(self.name))
     }
 
-    /// In a template: has the code of all of them at hand for its processes.
-    pub(crate) fn map_all() {
+    /// In a template: has the code and the names of all of them at hand for its processes.
+    pub(crate) fn make_ready() {
         ENTRIES.iter().for_each(|entry| crate::sys::code::map(entry.enter as usize));
+        NAMES.get_or_init(|| ENTRIES.iter().map(|entry| entry.name.into()).collect());
     }
 
     pub(crate) fn find(name: &[u8]) -> Option<&'static Entry> {
-        ENTRIES.iter().copied().find(|entry| is(entry.name, name))
+        match NAMES.get() {
+            Some(names) => Some(ENTRIES[names.iter().position(|known| is(known, name))?]),
+            None => ENTRIES.iter().copied().find(|entry| is(entry.name, name)),
+        }
     }
 
     /// The names of all entries, in alphabetical order.

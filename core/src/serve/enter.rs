@@ -181,11 +181,13 @@ fn follow(mut orders: Orders) -> (How, Vec<u8>) {
 #[inline(always)]
 fn leave(how: How, text: &[u8]) -> ! {
     say(how, text);
-    output::exit_over_threads(how.code());
+    // The usual one, without a look into a table.
+    let code = if how == How::Returned { 0 } else { how.code() };
+    output::exit_over_threads(code);
     // Taking down a large program's memory takes longer than all before it. Who has been woken by what this process
     // sent last, on the processor that it runs on, comes first.
     sys::give_way();
-    sys::exit_now(how.code())
+    sys::exit_now(code)
 }
 
 /// Runs a process whose orders come over standard input, at the far end of a command.

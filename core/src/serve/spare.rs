@@ -169,7 +169,7 @@ pub(super) fn rehearse() {
         Caller { link: link.as_fd(), id }.tell(true);
     }
     let _ = enter::catch(|| ());
-    Entry::map_all();
+    Entry::make_ready();
     sys::title::show(*b"worker", b"");
 }
 

@@ -64,7 +64,7 @@ fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
 pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     sys::title::show(*b"template", b"");
-    Entry::map_all();
+    Entry::make_ready();
     let template = Template::new(root, items).and_then(|template| Ok(Apart::new(template)?));
     let code = match template.and_then(|mut template| template.run()) {
         Ok(()) => 0,
@@ -171,6 +171,7 @@ impl Template {
             Err(error) => return Err(error.into()),
         }
         template.connect(root, None)?;
+        sys::heap::trim();
         Ok(template)
     }
 
@@ -212,7 +213,7 @@ impl Template {
                 match Token::of(event.data) {
                     Token::Link(_) => (),
                     Token::Signals => ended = true,
-                    Token::Stderr(pid) => self.stderr_ready(pid),
+                    Token::Stderr(pid) => self.stderr_ready(pid, event.flags),
                     Token::Stray(number) => self.stray_ready(number),
                     Token::Pressure => self.spares.relieve(),
                 }

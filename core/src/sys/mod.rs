@@ -12,6 +12,7 @@ pub(crate) mod epoll;
 mod executed;
 mod fork;
 pub(crate) mod handler;
+pub(crate) mod heap;
 pub(crate) mod library;
 pub(crate) mod loader;
 pub(crate) mod map;

@@ -129,6 +129,8 @@ pub(crate) struct Last<'a> {
 
 impl How {
     /// The exit code that goes with it: as a Rust program's after a panic, a shell's for what is not there.
+    #[cold]
+    #[inline(never)]
     pub fn code(self) -> i32 {
         match self {
             How::Returned | How::Dropped => 0,

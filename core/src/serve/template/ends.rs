@@ -13,6 +13,10 @@ use crate::sys::{self, Reaped};
 /// Packets of standard error that are read before other work gets its turn.
 const PACKETS: usize = 16;
 
+/// What a child's standard error is watched for, once each time. That all writers are gone is told too, and once is
+/// enough: then the pipe can be closed without being [forgotten](forget).
+pub(super) const SAID: EventFlags = EventFlags::IN.union(EventFlags::ONESHOT);
+
 /// Listens no more.
 ///
 /// To close the descriptor is not enough: a process that was forked and has not run yet has a copy, and the kernel
@@ -33,12 +37,15 @@ impl Template {
         }
     }
 
-    pub(super) fn stderr_ready(&mut self, pid: i32) {
-        if let Some(child) = self.children.get_mut(pid)
-            && child.stderr.read(PACKETS, &mut self.packet) == Read::End
+    pub(super) fn stderr_ready(&mut self, pid: i32, ready: EventFlags) {
+        // A pipe that has no writer any more is read when the child has ended, mostly at once.
+        if ready.contains(EventFlags::IN)
+            && let Some(child) = self.children.get_mut(pid)
+            && child.stderr.read(PACKETS, &mut self.packet) != Read::End
         {
-            // It has closed its standard error and lives on.
-            forget(&self.epoll, child.stderr.pipe());
+            // It is registered, and modifying needs no memory.
+            let token = Token::Stderr(pid).data();
+            let _ = epoll::modify(&self.epoll, child.stderr.pipe(), token, SAID);
         }
     }
 
@@ -86,9 +93,7 @@ impl Template {
             child.stderr.part();
         }
         self.tell(child.link, child.id, &child.ended(reaped, unexecuted), None);
-        if end == Read::End {
-            forget(&self.epoll, child.stderr.pipe());
-        } else {
+        if end != Read::End {
             self.keep_stray(child.stderr);
         }
     }
