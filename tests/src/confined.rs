@@ -71,6 +71,11 @@ impl Lacking {
         Lacking { calls, errno, abi: None }
     }
 
+    /// One call answers this.
+    pub fn call(call: i64, errno: i32) -> Self {
+        Lacking { calls: vec![call], errno, abi: None }
+    }
+
     /// The kernel gives out no pidfd, and takes none.
     pub fn pidfds(errno: i32) -> Self {
         let calls = vec![libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal];

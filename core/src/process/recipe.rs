@@ -3,11 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::Resource;
 
 use super::command::Order;
 use crate::wire::{self, BODY_MAX, Header, Long, Message, Outbox};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, sys};
 
 /// Of the descriptors that the app may have, one process's long arguments take one in so many.
 const SHARE: u64 = 4;
@@ -63,7 +63,8 @@ impl Given {
             let message = format!("an argument of {} octets is past 4 GiB", octets.len());
             Error::new(ErrorKind::Misuse, message)
         })?;
-        let limit = |of| getrlimit(of).current.unwrap_or(u64::MAX);
+        // None also where a filter of seccomp(2) refuses to tell.
+        let limit = |of| sys::limit(of).ok().and_then(|limit| limit.current).unwrap_or(u64::MAX);
         // A file that is longer than those of the app may be is a signal that ends it (SIGXFSZ).
         let fits = (files() as u64) < limit(Resource::Nofile) / SHARE
             && octets.len() as u64 <= limit(Resource::Fsize);

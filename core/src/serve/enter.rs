@@ -18,7 +18,7 @@ use super::stderr::Voice;
 use super::worker::Worker;
 use super::{output, prepare, spare};
 use crate::fault::{self, Stage};
-use crate::wire::{How, Message, USUAL, Waiting};
+use crate::wire::{How, LastWords, Message, USUAL, Waiting};
 use crate::{Error, Result, sys};
 
 /// What a fresh process starts with. What is borrowed is the template's; the process has a copy under that number.
@@ -84,13 +84,31 @@ impl Caller<'_> {
 /// a process enters, and each page that it writes to, costs it a page fault.
 #[inline(always)]
 pub(super) fn enter(birth: Birth<'_>) -> ! {
-    clean(&birth).unwrap_or_else(|_| sys::exit_now(1));
+    clean(&birth).unwrap_or_else(|error| leave_unclean(&birth, &error));
     VOICE.set(birth.voice.map(|(_, voice)| voice).or_else(Voice::new));
     if birth.spare {
         enter_later(birth);
     }
     let Birth { socket, waiting, caller, items, limit, .. } = birth;
     enter_now(socket, waiting, caller, items, limit, false)
+}
+
+/// Says why this process cannot be as it should.
+#[cold]
+fn leave_unclean(birth: &Birth<'_>, error: &Error) -> ! {
+    let (how, text) = (How::BadOrders, error.to_string());
+    let words = LastWords::encode(how, text.as_bytes());
+    let _ = match birth.voice {
+        Some((stderr, _)) => rustix::io::write(stderr, &words),
+        None => rustix::io::write(rustix::stdio::stderr(), &words),
+    };
+    sys::exit_now(how.code())
+}
+
+/// The same, when its standard error is its own.
+#[cold]
+fn leave_unkept(error: &Error) -> ! {
+    leave(How::BadOrders, format!("cannot sort its descriptors: {error}").as_bytes())
 }
 
 /// Waits for its request first.
@@ -128,7 +146,7 @@ fn enter_now(
         if let Some(caller) = caller {
             caller.tell(spare);
         }
-        let socket = keep(socket, &mut items).unwrap_or_else(|_| sys::exit_now(1));
+        let socket = keep(socket, &mut items).unwrap_or_else(|error| leave_unkept(&error));
         limit.restore();
         run(entry, Worker::new(socket.into(), items))
     } else {
@@ -149,7 +167,7 @@ fn obey(
     if let Some(caller) = caller {
         caller.tell(spare);
     }
-    follow(orders.keep(limit).unwrap_or_else(|_| sys::exit_now(1)))
+    follow(orders.keep(limit).unwrap_or_else(|error| leave_unkept(&error)))
 }
 
 /// Reads orders if they are few, and no descriptors are lost by it.
@@ -220,17 +238,19 @@ fn say(how: How, text: &[u8]) {
 #[inline(always)]
 fn clean(birth: &Birth<'_>) -> Result<()> {
     sys::default_signals(false);
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| Error::system("die with the template (prctl)", error))?;
     if rustix::process::getppid() != Some(birth.parent) {
         // It died before the line above could tell.
         sys::exit_now(1);
     }
     match birth.voice {
-        Some((stderr, _)) => sys::descriptors::make_standard(stderr, 2)?,
+        Some((stderr, _)) => sys::descriptors::make_standard(stderr, 2)
+            .map_err(|error| Error::system("have a standard error of its own (dup3)", error)),
         // Executed: descriptor 0 is the socket still.
-        None => sys::descriptors::make_null(0)?,
+        None => sys::descriptors::make_null(0)
+            .map_err(|error| Error::system("have a standard input of its own", error)),
     }
-    Ok(())
 }
 
 /// Closes everything but `first`, which becomes descriptor 3, and what was sent.

@@ -4,7 +4,9 @@
 //! and its processes get back what the app's were to have: code that they run may use select(2), or close all that
 //! there could be.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use crate::sys;
 
 /// The limit that the processes of a template are to have, if it is not the template's.
 #[derive(Clone, Copy, Default)]
@@ -13,7 +15,8 @@ pub(super) struct Limit(Option<Rlimit>);
 impl Limit {
     /// Raises this process's own.
     pub fn raise() -> Limit {
-        let apps = getrlimit(Resource::Nofile);
+        // A filter of seccomp(2) that refuses it leaves the limit as it is.
+        let Ok(apps) = sys::limit(Resource::Nofile) else { return Limit(None) };
         let raised = Rlimit { current: apps.maximum, maximum: apps.maximum };
         let may = apps.current != apps.maximum && setrlimit(Resource::Nofile, raised).is_ok();
         Limit(may.then_some(apps))
@@ -40,7 +43,7 @@ impl Limit {
 
     /// What [`Limit::number`] gave, in another process of the same template.
     pub fn from_number(number: u64) -> Limit {
-        let maximum = getrlimit(Resource::Nofile).maximum;
+        let maximum = sys::limit(Resource::Nofile).ok().and_then(|limit| limit.maximum);
         Limit((number > 0).then_some(Rlimit { current: Some(number), maximum }))
     }
 }

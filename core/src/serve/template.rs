@@ -40,25 +40,40 @@ const EVENTS: usize = 16;
 ///
 /// With `parent`, it dies with the thread of that process that made it, at the latest.
 pub(crate) fn settle_and_serve(root: OwnedFd, parent: Option<Pid>) -> ! {
-    match settle(root, parent) {
+    settle(parent).unwrap_or_else(|error| refuse(&root, &error));
+    match sys::descriptors::keep_one(root) {
         Ok(root) => serve(root, Items::default()),
         Err(_) => sys::exit_now(1),
     }
 }
 
-fn settle(root: OwnedFd, parent: Option<Pid>) -> Result<OwnedFd> {
+/// Ends this process, which cannot be a template, and says why.
+fn refuse(root: &OwnedFd, error: &Error) -> ! {
+    let errno = error.io().and_then(Errno::from_io_error);
+    // Of what passes, the next template may hear nothing.
+    if let Some(errno @ (Errno::NOSYS | Errno::PERM)) = errno {
+        let what = error.to_string();
+        let refused = Message::Refused { errno: errno.raw_os_error(), what: what.as_bytes() };
+        // An app that is gone will not ask.
+        let _ = socket::send(root, &refused.encode(0, 0).0, &[]);
+    }
+    sys::exit_now(1)
+}
+
+fn settle(parent: Option<Pid>) -> Result<()> {
     sys::default_signals(true);
     group::leave();
     sys::title::begin();
     enter::make_ready();
     if let Some(parent) = parent {
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .map_err(|error| Error::system("die with the app (prctl)", error))?;
         if rustix::process::getppid() != Some(parent) {
             sys::exit_now(0);
         }
     }
-    sys::descriptors::make_null(0)?;
-    Ok(sys::descriptors::keep_one(root)?)
+    sys::descriptors::make_null(0)
+        .map_err(|error| Error::system("have a standard input of its own", error))
 }
 
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
@@ -190,14 +205,14 @@ impl Template {
                 tv_sec: patience.as_secs() as i64,
                 tv_nsec: patience.subsec_nanos().into(),
             });
-            let events = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
-                Ok(([], _)) if timeout.is_some() => {
+            let events = match sys::epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+                Ok([]) if timeout.is_some() => {
                     if self.fork_spare().is_err() {
                         self.spares.rest();
                     }
                     continue;
                 }
-                Ok((events, _)) => events,
+                Ok(events) => events,
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(Error::system("wait for orders", error)),
             };

@@ -35,8 +35,9 @@ impl<T> Apart<T> {
             )?
         };
         let place = Apart(NonNull::new(start.cast::<T>()).ok_or(rustix::io::Errno::NOMEM)?);
-        // SAFETY: this mapping alone is spoken of.
-        unsafe { rustix::mm::madvise(start, size_of::<T>(), Advice::LinuxDontFork)? };
+        // SAFETY: this mapping alone is spoken of. Where it is refused, as a filter of seccomp(2) may, processes have it
+        // too: they cost more, and never look.
+        let _ = unsafe { rustix::mm::madvise(start, size_of::<T>(), Advice::LinuxDontFork) };
         // SAFETY: mapped for writing, large enough and on a page's boundary.
         unsafe { place.0.write(value) };
         Ok(place)

@@ -5,12 +5,14 @@
 //! is left then is its number, and a number is what the kernel wants: `epoll_ctl(2)` checks it and
 //! answers `EBADF` for a closed one and `ENOENT` for one that names another file by now. `fstat(2)`
 //! tells which. Nothing is read, written or closed through it.
+//!
+//! What waits for events has the kernel write them to memory that is not initialised, and trusts its count.
 #![allow(unsafe_code)]
 
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::io::{Errno, Result};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -106,8 +108,47 @@ impl Set {
     /// Fills `events` up to its capacity; waits up to `timeout`, without end if there is none.
     pub(crate) fn wait(&self, events: &mut Vec<Event>, timeout: Option<&Timespec>) -> Result<()> {
         events.clear();
-        epoll::wait(&self.0, spare_capacity(events), timeout).map(drop)
+        let got = wait(&self.0, events.spare_capacity_mut(), timeout)?.len();
+        // SAFETY: so many have been filled, from the first on.
+        unsafe { events.set_len(got) };
+        Ok(())
     }
+}
+
+/// Waits for events, up to `timeout`, without end if there is none; gives those that there were room for.
+///
+/// # Errors
+/// `EINTR`, and what the kernel does not let this process do.
+pub(crate) fn wait<'a>(
+    set: &OwnedFd,
+    room: &'a mut [MaybeUninit<Event>],
+    timeout: Option<&Timespec>,
+) -> Result<&'a mut [Event]> {
+    let got = match epoll::wait(set, &mut *room, timeout) {
+        Ok((events, _)) => events.len(),
+        Err(Errno::NOSYS | Errno::PERM) => wait_by_poll(set, room, timeout)?,
+        Err(error) => return Err(error),
+    };
+    // SAFETY: the kernel has filled so many, from the first on.
+    Ok(unsafe { std::slice::from_raw_parts_mut(room.as_mut_ptr().cast(), got) })
+}
+
+/// The same without epoll_pwait2(2), which is refused by filters of seccomp(2) that are older than it, as containers have
+/// them. The time is as exact; epoll_wait(2) by itself counts milliseconds. Gives how many events there are.
+#[cold]
+fn wait_by_poll(
+    set: &OwnedFd,
+    room: &mut [MaybeUninit<Event>],
+    timeout: Option<&Timespec>,
+) -> Result<usize> {
+    let mut ready = [PollFd::new(set, PollFlags::IN)];
+    if rustix::event::poll(&mut ready, timeout)? == 0 {
+        return Ok(0);
+    }
+    let most = i32::try_from(room.len()).unwrap_or(i32::MAX);
+    // SAFETY: the kernel writes at most so many, and an `Event` is its `struct epoll_event`.
+    let got = unsafe { libc::epoll_wait(set.as_raw_fd(), room.as_mut_ptr().cast(), most, 0) };
+    usize::try_from(got).map_err(|_| super::fork::last_errno())
 }
 
 impl AsFd for Set {

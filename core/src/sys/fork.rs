@@ -46,7 +46,7 @@ pub(crate) fn fork_with<T>(given: &mut T) -> rustix::io::Result<Forked> {
     fork()
 }
 
-fn last_errno() -> rustix::io::Errno {
+pub(super) fn last_errno() -> rustix::io::Errno {
     rustix::io::Errno::from_io_error(&std::io::Error::last_os_error())
         .unwrap_or(rustix::io::Errno::INVAL)
 }
@@ -66,15 +66,18 @@ pub(crate) struct Reaped {
 }
 
 /// Gives one child that has ended and leaves it as it is, if there is one.
-pub(crate) fn ended() -> Option<Pid> {
+///
+/// # Errors
+/// `ECHILD`: there are no children. Anything else: waitid(2) is refused, as a filter of seccomp(2) may.
+pub(crate) fn ended() -> rustix::io::Result<Option<Pid>> {
     let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: the pointer is to memory of the right type, which outlives the call.
     if unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
-        return None;
+        return Err(last_errno());
     }
     // SAFETY: waitid fills it for a child that has ended, and leaves it zeroed when there is none.
-    positive(unsafe { info.assume_init().si_pid() })
+    Ok(positive(unsafe { info.assume_init().si_pid() }))
 }
 
 /// Reaps one child that has ended, if there is one: this one, or any.

@@ -75,10 +75,13 @@ impl Template {
     /// Reaps one child. Of those that were to become other programs, it tells whether one had not: as long as it
     /// is not reaped, the kernel does.
     fn reap(&self) -> Option<(Reaped, bool)> {
+        let any = || sys::reap(None).map(|reaped| (reaped, false));
         if self.executing == 0 {
-            return sys::reap(None).map(|reaped| (reaped, false));
+            return any();
         }
-        let pid = sys::ended()?;
+        // Where it cannot be asked for without being reaped, it is taken for one that had executed what it was to be.
+        let Ok(ended) = sys::ended() else { return any() };
+        let pid = ended?;
         let raw = pid.as_raw_nonzero().get();
         let unexecuted = self.children.get(raw).is_some_and(|child| child.executes)
             && sys::has_executed(raw as u32) == Some(false);
