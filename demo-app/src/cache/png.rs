@@ -3,6 +3,7 @@
 
 use std::io::{self, BufReader, Read, Seek, Write};
 
+use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use flate2::{Compression, Crc};
 use tine_viewer::layout::Size;
@@ -14,12 +15,13 @@ pub(super) const MTIME: &str = "Thumb::MTime";
 pub(super) const REASON: &str = "Description";
 
 const SIGNATURE: [u8; 8] = [137, 80, 78, 71, 13, 10, 26, 10];
-/// Octets of a key with its text that are read; a longer one is passed over.
+/// Octets of a key with its text that are read, compressed or not; a longer one is passed over.
 const LONGEST_TEXT: u32 = 8 << 10;
 /// Chunks that are looked at: libpng makes one of 8 KiB of pixels.
 const MOST_CHUNKS: usize = 4096;
 
-/// The texts of a PNG file by their keys, in Latin-1 as the format has it.
+/// The texts of a PNG file by their keys, in all three ways that the format has for them: Qt, and so KDE,
+/// compresses those of forty characters or more, as most URIs are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys(Vec<(String, String)>);
 
@@ -58,10 +60,10 @@ impl Keys {
             match name {
                 b"IEND" => break,
                 b"IDAT" if [URI, MTIME].iter().all(|key| keys.get(key).is_some()) => break,
-                b"tEXt" if length <= LONGEST_TEXT => {
+                b"tEXt" | b"zTXt" | b"iTXt" if length <= LONGEST_TEXT => {
                     let mut text = vec![0; length as usize];
                     file.read_exact(&mut text)?;
-                    keys.0.extend(parse(&text));
+                    keys.0.extend(parse(name, &text));
                     file.seek_relative(4)?;
                 }
                 _ => file.seek_relative(i64::from(length) + 4)?,
@@ -71,10 +73,36 @@ impl Keys {
     }
 }
 
-fn parse(chunk: &[u8]) -> Option<(String, String)> {
-    let end = chunk.iter().position(|octet| *octet == 0)?;
+/// A key and its text, of a chunk with this name.
+fn parse(name: &[u8], chunk: &[u8]) -> Option<(String, String)> {
     let latin = |octets: &[u8]| octets.iter().copied().map(char::from).collect();
-    Some((latin(&chunk[..end]), latin(&chunk[end + 1..])))
+    let (key, rest) = split(chunk)?;
+    let text = match (name, rest) {
+        (b"tEXt", text) => latin(text),
+        (b"zTXt", [0, text @ ..]) => latin(&inflated(text)?),
+        (b"iTXt", [is_compressed, 0, rest @ ..]) => {
+            let (_language, rest) = split(rest)?;
+            let (_translated, text) = split(rest)?;
+            let text = if *is_compressed == 1 { inflated(text)? } else { text.to_vec() };
+            String::from_utf8(text).ok()?
+        }
+        _ => return None,
+    };
+    Some((latin(key), text))
+}
+
+/// What comes before the first zero, and what comes behind it.
+fn split(octets: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = octets.iter().position(|octet| *octet == 0)?;
+    Some((&octets[..end], &octets[end + 1..]))
+}
+
+/// None: it is damaged, or longer than what is read.
+fn inflated(octets: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    let limit = u64::from(LONGEST_TEXT);
+    ZlibDecoder::new(octets).take(limit + 1).read_to_end(&mut text).ok()?;
+    (text.len() as u64 <= limit).then_some(text)
 }
 
 /// The compressed pixels of a file that a worker encoded, if it is what it was asked for: of this size,

@@ -255,6 +255,50 @@ fn a_thumbnail_without_a_uri_or_with_another_one_is_nobodys() {
     }
 }
 
+/// Others may compress its texts, as Qt does with those that are longer than a few words, or have them in UTF-8.
+#[test]
+fn texts_of_all_kinds_are_read() {
+    let home = Home::new();
+    let path = home.picture("m.jpg");
+    let kept = home.keep(&path).unwrap();
+    let (uri, time) = (original(&path).uri().to_owned(), original(&path).mtime().to_string());
+    let deflated = |text: &[u8]| {
+        let mut encoder =
+            flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+        io::Write::write_all(&mut encoder, text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let compressed = |text: &str| [b"\0\0", &deflated(text.as_bytes())[..]].concat();
+    let plain = |text: &str| [b"\0", text.as_bytes()].concat();
+    let utf8 = |text: &str| [b"\0\0\0de\0Ort\0", text.as_bytes()].concat();
+    let small = |text: &str| [b"\0\x01\0\0\0", &deflated(text.as_bytes())[..]].concat();
+    let endless = [b"\0\0", &deflated(&vec![b'a'; 1 << 20])[..]].concat();
+    let encoded = encoded(256, 128);
+    for (kind, uri, time, is_its) in [
+        (b"zTXt", compressed(&uri), plain(&time), true),
+        (b"zTXt", compressed("file:///m.jpg"), plain(&time), false),
+        (b"zTXt", endless, plain(&time), false),
+        (b"zTXt", b"\0\0garbage".to_vec(), plain(&time), false),
+        (b"zTXt", b"\0\x01".to_vec(), plain(&time), false),
+        (b"iTXt", utf8(&uri), plain(&time), true),
+        (b"iTXt", small(&uri), plain(&time), true),
+        (b"iTXt", b"\0".to_vec(), plain(&time), false),
+    ] {
+        let chunk = |kind: &[u8; 4], key: &str, text: &[u8]| {
+            let data = [key.as_bytes(), text].concat();
+            let mut crc = flate2::Crc::new();
+            crc.update(&[kind, &data[..]].concat());
+            let length = (data.len() as u32).to_be_bytes();
+            [&length[..], kind, &data, &crc.sum().to_be_bytes()].concat()
+        };
+        let texts = [chunk(kind, "Thumb::URI", &uri), chunk(b"tEXt", "Thumb::MTime", &time)];
+        let file = [&encoded[..33], &texts.concat(), &encoded[33..]].concat();
+        fs::write(&kept, file).unwrap();
+        let kind = String::from_utf8_lossy(kind);
+        assert_eq!(home.errand(&path).unwrap().is_cached, is_its, "{kind} {uri:?}");
+    }
+}
+
 #[test]
 fn what_is_no_file_is_neither_opened_nor_followed() {
     use rustix::fs::{CWD, Mode, mkfifoat};
