@@ -23,6 +23,7 @@ mod canvas;
 mod carried;
 mod catalog;
 mod chosen;
+mod environment;
 mod files;
 mod finish;
 mod gallery;
@@ -41,7 +42,6 @@ mod picture_list;
 mod picture_view;
 mod poll_clock;
 mod properties;
-mod renderer;
 mod seen;
 mod selection;
 mod settings;
@@ -65,7 +65,7 @@ use options::{Command, Options};
 fn main() -> ExitCode {
     let start = Instant::now();
     let template = tine::Template::early();
-    renderer::choose();
+    environment::choose();
     let command = Command::parse(std::env::args_os().skip(1));
     match (command, template) {
         (Err(error), _) => fail(&format!("{error}\nTry 'tine-viewer --help'.")),

@@ -6,6 +6,7 @@ mod desktop;
 use desktop::colours::{RED, view};
 use desktop::{Desktop, Reader, write_plain};
 use std::fs;
+use std::time::{Duration, Instant};
 
 /// K3: names for assistive tools: the tile that has the keyboard is called as its file is; what is no picture says
 /// why; a picture as a whole has its name, too; buttons are told apart by what they do.
@@ -75,6 +76,29 @@ fn a_worker_is_killed_by_its_button() {
     hand.press(&["Escape"]);
     hand.focus();
     hand.close();
+}
+
+/// K3: without a session the viewer works, whether or not there is a bus of assistive tools: that of another session
+/// on the same display.
+#[test]
+fn a_session_of_others_is_no_trouble() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("alone");
+    write_plain(&folder.join("a.png"), 300, 200, RED);
+    let _others = Reader::start(&desktop);
+    let (eyes, begun) = (desktop.eyes(), Instant::now());
+    while !eyes.has_reader() {
+        assert!(begun.elapsed().as_secs() < 60, "X is not told of the bus");
+        eyes.wait(Duration::from_millis(10));
+    }
+    for address in
+        ["", "unix:path=/nonexistent,guid=00", "unix:abstract=/nonexistent;unix:path=/dev/null"]
+    {
+        let mut viewer = desktop.thorough_viewer(&[&folder]);
+        viewer.env("DBUS_SESSION_BUS_ADDRESS", address);
+        let seen = desktop.seen(&viewer.output().unwrap());
+        assert_eq!(seen.number("thumbnails_ok"), 1.0, "{address:?}");
+    }
 }
 
 /// A picture with what a camera writes into it.

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use crate::environment;
 use crate::files::open_picture;
-use crate::renderer;
 
 /// So many files at most are shown at once: a message over D-Bus has no room for a million.
 const SHOWN: usize = 1000;
@@ -38,7 +38,7 @@ impl Window {
 
     fn launch_context(&self) -> gdk::AppLaunchContext {
         let context = WidgetExt::display(self).app_launch_context();
-        renderer::keep_from(&context);
+        environment::keep_from(&context);
         context
     }
 

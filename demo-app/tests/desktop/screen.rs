@@ -7,7 +7,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use x11rb::connection::Connection;
 use x11rb::properties::WmSizeHints;
 use x11rb::protocol::damage::{ConnectionExt as _, Damage, ReportLevel};
-use x11rb::protocol::xproto::{ConnectionExt as _, ImageFormat, MapState, Screen as Root};
+use x11rb::protocol::xproto::{
+    AtomEnum, ConnectionExt as _, ImageFormat, MapState, Screen as Root,
+};
 use x11rb::rust_connection::RustConnection;
 
 /// Until something that does not come is said to be missing.
@@ -63,6 +65,15 @@ impl Eyes {
         let hints = hints.reply().expect("the window's hints").unwrap_or_default();
         let narrowest = hints.min_size.map_or(1, |(width, _)| width as u32);
         (geometry.expect("the window's geometry").width.into(), narrowest)
+    }
+
+    /// Whether programs of any session are told on the screen where the bus of assistive tools is.
+    pub fn has_reader(&self) -> bool {
+        let name = self.server.intern_atom(false, b"AT_SPI_BUS").expect("the X server").reply();
+        let name = name.expect("X knows names").atom;
+        let any = AtomEnum::ANY;
+        let told = self.server.get_property(false, self.root.root, name, any, 0, 1);
+        told.expect("the X server").reply().is_ok_and(|told| !told.value.is_empty())
     }
 
     /// The windows that are on the screen, menus among them.
