@@ -3,13 +3,18 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, Rgba, RgbaImage};
+use moxcms::{ColorProfile, ToneReprCurve};
 use tine::{Template, rpc};
-use tine_viewer::worker::{ANIMATE, DESCRIBE, Facts, Play, Shown, sandbox};
+use tine_viewer::worker::{
+    ANIMATE, DESCRIBE, Facts, LARGEST_FRAME, Picture, Play, Shown, decode, sandbox,
+};
 
 const RED: Rgba<u8> = Rgba([220, 30, 40, 255]);
 const GREEN: Rgba<u8> = Rgba([20, 180, 60, 255]);
@@ -33,6 +38,8 @@ fn main() -> Result<()> {
     println!("test frames_make_a_film_and_no_word_of_it ... ok");
     what_is_to_go_goes(&template)?;
     println!("test what_is_to_go_goes ... ok");
+    frames_look_as_the_still_picture_does(&template, folder)?;
+    println!("test frames_look_as_the_still_picture_does ... ok");
     Ok(())
 }
 
@@ -53,6 +60,19 @@ fn write(folder: &Path, name: &str, octets: &[u8]) -> Result<PathBuf> {
     let path = folder.join(name);
     std::fs::write(&path, octets)?;
     Ok(path)
+}
+
+/// A picture of the generator's.
+fn generated(folder: &Path, end: &str) -> Result<PathBuf> {
+    let folder = folder.join("generated");
+    if !folder.exists() {
+        let generator = env!("CARGO_BIN_EXE_tine-pictures");
+        assert!(std::process::Command::new(generator).arg(&folder).status()?.success());
+    }
+    let paths = std::fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path()));
+    let paths = paths.collect::<std::io::Result<Vec<_>>>()?;
+    let is_meant = |path: &PathBuf| path.to_string_lossy().ends_with(end);
+    Ok(paths.into_iter().find(is_meant).ok_or(format!("no {end}"))?)
 }
 
 fn projector(template: &Template) -> Projector {
@@ -103,18 +123,9 @@ fn films_end_or_begin_again(template: &Template, folder: &Path) -> Result<()> {
 }
 
 fn all_formats_that_move_do(template: &Template, folder: &Path) -> Result<()> {
-    let generated = folder.join("generated");
-    let generator = env!("CARGO_BIN_EXE_tine-pictures");
-    assert!(std::process::Command::new(generator).arg(&generated).status()?.success());
     let (projector, reader) = (projector(template), reader(template));
     let webp = write(folder, "animated.webp", WEBP)?;
-    let named = |end: &str| -> Result<PathBuf> {
-        let paths = std::fs::read_dir(&generated)?.map(|entry| entry.map(|entry| entry.path()));
-        let paths = paths.collect::<std::io::Result<Vec<_>>>()?;
-        let is_meant = |path: &PathBuf| path.to_string_lossy().ends_with(end);
-        Ok(paths.into_iter().find(is_meant).ok_or(format!("no {end}"))?)
-    };
-    for path in [named("animated.gif")?, named("animated.png")?, webp] {
+    for path in [generated(folder, "animated.gif")?, generated(folder, "animated.png")?, webp] {
         let frames = [begin(&projector, &path)?, next(&projector)?].map(|frame| {
             let frame = frame.unwrap_or_else(|| panic!("{} moves", path.display()));
             ((frame.width, frame.height), frame.pixels.to_vec())
@@ -123,7 +134,7 @@ fn all_formats_that_move_do(template: &Template, folder: &Path) -> Result<()> {
         let facts = describe(&reader, &path)?;
         assert!(facts.animated && facts.size == frames[0].0, "{facts:?}");
     }
-    let facts = describe(&reader, &named("palette.gif")?)?;
+    let facts = describe(&reader, &generated(folder, "palette.gif")?)?;
     assert!(!facts.animated && facts.format == "GIF" && facts.exif.is_empty(), "{facts:?}");
     Ok(())
 }
@@ -204,6 +215,53 @@ fn what_is_to_go_goes(template: &Template) -> Result<()> {
     }
     assert!(shown.is_none(), "it is over");
     Ok(())
+}
+
+/// In the colours that its file tells of, and upright as EXIF has it.
+fn frames_look_as_the_still_picture_does(template: &Template, folder: &Path) -> Result<()> {
+    let mut linear = ColorProfile::new_srgb();
+    linear.cicp = None;
+    let curve = || Some(ToneReprCurve::Parametric(vec![1.0]));
+    (linear.red_trc, linear.green_trc, linear.blue_trc) = (curve(), curve(), curve());
+    let linear = linear.encode()?;
+    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+    zlib.write_all(&linear)?;
+    let icc = [b"linear\0\0", &zlib.finish()?[..]].concat();
+    let on_its_side = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    let plain = std::fs::read(generated(folder, "animated.png")?)?;
+    // A WebP says at its start what is in it.
+    let mut webp = WEBP[..280].to_vec();
+    let icc_webp = [b"ICCP", &(linear.len() as u32).to_le_bytes()[..], &linear[..]].concat();
+    webp.splice(30..30, icc_webp.into_iter().chain((linear.len() % 2 == 1).then_some(0)));
+    webp[20] |= 0x20;
+    let length = (webp.len() as u32 - 8).to_le_bytes();
+    webp[4..8].copy_from_slice(&length);
+    for (name, octets) in [
+        ("linear.png", with_chunk(&plain, b"iCCP", &icc)),
+        ("turned.png", with_chunk(&plain, b"eXIf", on_its_side)),
+        ("bright.png", with_chunk(&plain, b"cICP", &[9, 16, 0, 1])),
+        ("linear.webp", webp),
+    ] {
+        let path = write(folder, name, &octets)?;
+        let Picture { pixels, .. } = decode(File::open(&path)?, LARGEST_FRAME)?;
+        let frame = begin(&projector(template), &path)?.ok_or("it moves")?;
+        assert_eq!((frame.width, frame.height), (pixels.size.width, pixels.size.height), "{name}");
+        let still = pixels.bytes.chunks(pixels.format.bytes_per_pixel() as usize);
+        for (still, shown) in still.zip(frame.pixels.as_chunks::<4>().0) {
+            let is_near = still.iter().zip(shown).all(|(still, shown)| still.abs_diff(*shown) <= 3);
+            assert!(is_near, "{name} shows {shown:?} for {still:?}");
+        }
+    }
+    Ok(())
+}
+
+/// A PNG with one more chunk, behind its header.
+fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let mut crc = Crc::new();
+    crc.update(&[name, content].concat());
+    let length = (content.len() as u32).to_be_bytes();
+    let sum = crc.sum().to_be_bytes();
+    [&png[..33], &length[..], name, content, &sum[..], &png[33..]].concat()
 }
 
 fn reader(template: &Template) -> rpc::Client<rpc::Fd, Facts> {

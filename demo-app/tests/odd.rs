@@ -8,7 +8,8 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use exr::prelude::{AnyChannel, AnyChannels, FlatSamples, WritableImage};
-use flate2::Crc;
+use flate2::write::ZlibEncoder;
+use flate2::{Compression, Crc};
 use image::codecs::bmp::BmpEncoder;
 use image::codecs::tiff::TiffEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
@@ -136,7 +137,10 @@ fn jpegs_by_arithmetic() {
 fn png(color: [u8; 3], told: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut plain = Cursor::new(Vec::new());
     RgbImage::from_pixel(4, 4, image::Rgb(color)).write_to(&mut plain, ImageFormat::Png).unwrap();
-    let plain = plain.into_inner();
+    with_chunks(&plain.into_inner(), told)
+}
+
+fn with_chunks(plain: &[u8], told: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     // The mark, and the header with its length and checksum.
     let (start, rest) = plain.split_at(8 + 25);
     let mut file = start.to_vec();
@@ -177,17 +181,53 @@ fn what_a_png_says_of_its_colours() {
     assert_plain("nowhere", &nowhere, SIZE, &grey);
 }
 
-/// Where the colours of any picture are, a TIFF says with a profile.
+/// What is brighter than the screen is, by the curves of SMPTE ST 2084 and ARIB STD-B67: paper is white, nearly.
 #[test]
-fn a_tiff_has_a_profile() {
-    let grey = RgbImage::from_pixel(4, 4, image::Rgb([128; 3]));
+fn a_png_can_be_brighter_than_the_screen() {
+    for (curve, values, shown) in
+        [(16, [77, 102, 148], [64, 111, 246]), (18, [64, 128, 191], [62, 137, 246])]
+    {
+        for (value, shown) in values.into_iter().zip(shown) {
+            let bright = png([value; 3], &[(b"cICP", &[9, curve, 0, 1])]);
+            assert_plain("bright", &bright, SIZE, &[shown; 3]);
+        }
+    }
+    // Numbers come before a profile, which is for those who do not know them.
+    let numbers: (&[u8; 4], &[u8]) = (b"cICP", &[9, 16, 0, 1]);
+    let mut icc = b"old\0\0".to_vec();
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&linear().encode().unwrap()).unwrap();
+    icc.extend(encoder.finish().unwrap());
+    for told in [[numbers, (b"iCCP", &icc)], [(b"iCCP", &icc), numbers]] {
+        assert_plain("bright", &png([102; 3], &told), SIZE, &[111; 3]);
+    }
+    assert_plain("by profile", &png([128; 3], &[(b"iCCP", &icc)]), SIZE, &[188; 3]);
+    let usual: (&[u8; 4], &[u8]) = (b"cICP", &[1, 13, 0, 1]);
+    assert_plain("usual", &png([128; 3], &[usual, (b"iCCP", &icc)]), SIZE, &[128; 3]);
+    // With 16 bits, and transparent in part: the colours are multiplied then.
+    let deep = image::ImageBuffer::from_pixel(4, 4, image::Rgba([102 * 257_u16, 0, 0, 0x8080]));
+    let mut file = Cursor::new(Vec::new());
+    image::DynamicImage::ImageRgba16(deep).write_to(&mut file, ImageFormat::Png).unwrap();
+    let deep = with_chunks(&file.into_inner(), &[(b"cICP", &[1, 16, 0, 1])]);
+    assert_plain("deep", &deep, SIZE, &[56, 0, 0, 128]);
+}
+
+/// sRGB with a curve that is none.
+fn linear() -> ColorProfile {
     let mut linear = ColorProfile::new_srgb();
     linear.cicp = None;
     let curve = || Some(ToneReprCurve::Parametric(vec![1.0]));
     (linear.red_trc, linear.green_trc, linear.blue_trc) = (curve(), curve(), curve());
+    linear
+}
+
+/// Where the colours of any picture are, a TIFF says with a profile.
+#[test]
+fn a_tiff_has_a_profile() {
+    let grey = RgbImage::from_pixel(4, 4, image::Rgb([128; 3]));
     let mut file = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut file);
-    encoder.set_icc_profile(linear.encode().unwrap()).unwrap();
+    encoder.set_icc_profile(linear().encode().unwrap()).unwrap();
     encoder.write_image(&grey, 4, 4, ExtendedColorType::Rgb8).unwrap();
     assert_plain("linear light", &file.into_inner(), SIZE, &[188; 3]);
 }

@@ -12,15 +12,16 @@ use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
-use image::metadata::LoopCount;
+use image::metadata::{LoopCount, Orientation};
 use image::{AnimationDecoder, DynamicImage, Frame, Frames, ImageDecoder, ImageFormat, Limits};
 use serde::{Deserialize, Serialize};
 use tine::{Shared, SharedMut, rpc};
 
+use super::colour::{self, Colours};
 use super::decode::{MEMORY_LIMIT, check_size, explain};
 use super::format::Format;
 use super::watched::{Ended, Watched};
-use super::{DecodeError, Pixels, gif, scale, webp};
+use super::{DecodeError, Pixels, chunks, gif, scale, webp};
 use crate::layout::Size;
 
 /// Frames that say they are shown for less get [`USUAL`]: so all browsers do, and files rely on it.
@@ -67,7 +68,7 @@ fn animate(worker: tine::Worker) -> tine::Result<()> {
         // Many decoders panic over a hostile file. Nothing of theirs is used again.
         let frame = catch_unwind(AssertUnwindSafe(|| film.next()))
             .unwrap_or_else(|_| Err(DecodeError::Corrupt("film", "its decoder gave up".into())));
-        frame.map_err(tine::Error::other)?.map(share).transpose()
+        frame.map_err(tine::Error::other)?.map(|frame| film.share(frame)).transpose()
     })
 }
 
@@ -77,6 +78,9 @@ struct Film {
     frames: Option<Frames<'static>>,
     ended: Ended,
     name: &'static str,
+    colours: Colours,
+    /// As EXIF has it.
+    orientation: Orientation,
     /// Frames given since the file's start.
     given: u32,
     /// How often it is shown from the start still; without an end if there is none.
@@ -85,10 +89,19 @@ struct Film {
 
 impl Film {
     fn new(file: File) -> Self {
-        Self { file, frames: None, ended: Ended::default(), name: "film", given: 0, left: Some(0) }
+        Self {
+            file,
+            frames: None,
+            ended: Ended::default(),
+            name: "film",
+            colours: Colours::Srgb,
+            orientation: Orientation::NoTransforms,
+            given: 0,
+            left: Some(0),
+        }
     }
 
-    /// The next frame, upright and reduced to what is looked at; `None` after the last.
+    /// The next frame, as it is stored; `None` after the last.
     fn next(&mut self) -> Result<Option<Frame>, DecodeError> {
         if self.frames.is_none() {
             self.left = match self.open()? {
@@ -122,6 +135,10 @@ impl Film {
         let head = std::io::BufRead::fill_buf(&mut reader)?;
         let format = Format::of(head).ok_or(DecodeError::NotAPicture)?;
         let is_repeated = gif::is_repeated(head);
+        let told = match format {
+            Format::Other(ImageFormat::Png) => chunks::told(head),
+            _ => None,
+        };
         self.name = format.name();
         let reader = Watched::new(reader);
         self.ended = reader.ended();
@@ -130,14 +147,14 @@ impl Film {
         let opened = match format {
             Format::Other(ImageFormat::Gif) => {
                 let mut decoder = GifDecoder::new(reader).map_err(failed)?;
-                check(&mut decoder, name)?;
+                self.look(&mut decoder)?;
                 let (frames, count) = opened(decoder);
                 // What says nothing is shown once; `image` takes it for endless.
                 (frames, if is_repeated { count } else { LoopCount::Finite(NonZeroU32::MIN) })
             }
             Format::Other(ImageFormat::WebP) => {
                 let mut decoder = WebPDecoder::new(reader).map_err(failed)?;
-                check(&mut decoder, name)?;
+                self.look(&mut decoder)?;
                 self.file.rewind()?;
                 let mut octets = Vec::new();
                 (&self.file).take(MEMORY_LIMIT).read_to_end(&mut octets)?;
@@ -145,45 +162,59 @@ impl Film {
             }
             Format::Other(ImageFormat::Png) => {
                 let mut decoder = PngDecoder::new(reader).map_err(failed)?;
-                check(&mut decoder, name)?;
+                self.look(&mut decoder)?;
                 opened(decoder.apng().map_err(failed)?)
             }
             _ => return Err(DecodeError::Unsupported(format!("{name} does not move"))),
         };
         let (frames, count) = opened;
+        if let Some(told) = told {
+            self.colours = told;
+        }
         self.frames = Some(frames);
         self.given = 0;
         Ok(count)
     }
-}
 
-/// Nothing is allocated for a claim of too many pixels.
-fn check(decoder: &mut impl ImageDecoder, name: &'static str) -> Result<(), DecodeError> {
-    let (width, height) = decoder.dimensions();
-    let octets = check_size(width.into(), height.into(), name)?.pixels() * 4;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(2 * MEMORY_LIMIT);
-    let limited = decoder.set_limits(limits);
-    if octets > MEMORY_LIMIT || limited.is_err() {
-        return Err(DecodeError::TooHeavy(octets));
+    /// Learns of a file what its still picture is shown by, too. Nothing is allocated for a claim of too many pixels.
+    fn look(&mut self, decoder: &mut impl ImageDecoder) -> Result<(), DecodeError> {
+        let (width, height) = decoder.dimensions();
+        let octets = check_size(width.into(), height.into(), self.name)?.pixels() * 4;
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(2 * MEMORY_LIMIT);
+        let limited = decoder.set_limits(limits);
+        if octets > MEMORY_LIMIT || limited.is_err() {
+            return Err(DecodeError::TooHeavy(octets));
+        }
+        self.orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let profile = decoder.icc_profile().ok().flatten();
+        self.colours = profile.map_or(Colours::Srgb, Colours::By);
+        Ok(())
     }
-    Ok(())
+
+    /// A frame in sRGB, upright, and reduced to what is looked at.
+    fn share(&self, frame: Frame) -> tine::Result<Shown> {
+        let (millis, of) = frame.delay().numer_denom_ms();
+        let millis = millis / of.max(1);
+        let millis = if millis < BRIEFEST { USUAL } else { millis };
+        let image = DynamicImage::ImageRgba8(frame.into_buffer());
+        let image = match &self.colours {
+            Colours::Srgb => image,
+            Colours::By(profile) => colour::to_srgb(image, profile),
+            Colours::Bright(light) => light.show_all(image),
+        };
+        let mut image = scale::to_tile_format(image);
+        image.apply_orientation(self.orientation);
+        let pixels = Pixels::from_image(image).reduced(LARGEST_FRAME);
+        let mut shared = SharedMut::new(pixels.bytes.len())?;
+        shared.copy_from_slice(&pixels.bytes);
+        let Size { width, height } = pixels.size;
+        Ok(Shown { pixels: shared.share()?, width, height, millis })
+    }
 }
 
 /// The frames from the file's start, and how often they are to be shown.
 fn opened(decoder: impl AnimationDecoder<'static>) -> (Frames<'static>, LoopCount) {
     let count = decoder.loop_count();
     (decoder.into_frames(), count)
-}
-
-fn share(frame: Frame) -> tine::Result<Shown> {
-    let (millis, of) = frame.delay().numer_denom_ms();
-    let millis = millis / of.max(1);
-    let millis = if millis < BRIEFEST { USUAL } else { millis };
-    let image = scale::to_tile_format(DynamicImage::ImageRgba8(frame.into_buffer()));
-    let pixels = Pixels::from_image(image).reduced(LARGEST_FRAME);
-    let mut shared = SharedMut::new(pixels.bytes.len())?;
-    shared.copy_from_slice(&pixels.bytes);
-    let Size { width, height } = pixels.size;
-    Ok(Shown { pixels: shared.share()?, width, height, millis })
 }

@@ -3,35 +3,39 @@
 
 use moxcms::{Chromaticity, ColorPrimaries, ColorProfile, ToneReprCurve};
 
-use super::colour::profile_of;
+use super::colour::Colours;
 
 /// Exponents that are so near to that of sRGB are taken for it, in parts of 100,000.
 const USUAL: std::ops::RangeInclusive<u32> = 44_000..=47_000;
 
-/// The profile of the colours of a PNG that begins with `head`; `None` if they are those of sRGB.
-pub(super) fn profile(head: &[u8]) -> Option<Vec<u8>> {
-    let (mut exponent, mut places) = (None, None);
+/// What a PNG that begins with `head` says; `None` if it says nothing, or has an ICC profile that is to be followed.
+pub(super) fn told(head: &[u8]) -> Option<Colours> {
+    let (mut numbers, mut is_told, mut exponent, mut places) = (None, false, None, None);
     let mut rest = head.get(8..)?;
-    loop {
-        let (length, after) = rest.split_first_chunk()?;
+    while let Some((length, after)) = rest.split_first_chunk() {
         let length = u32::from_be_bytes(*length) as usize;
-        let (name, after) = after.split_first_chunk::<4>()?;
-        let content = after.get(..length)?;
+        let Some((name, after)) = after.split_first_chunk::<4>() else { break };
+        let Some((content, after)) = after.split_at_checked(length) else { break };
         match name {
-            // These come before all others.
-            b"cICP" => {
-                let [primaries, transfer, ..] = *content else { return None };
-                return profile_of(primaries.into(), transfer.into());
-            }
-            b"sRGB" | b"iCCP" => return None,
+            b"cICP" => numbers = content.first_chunk().copied(),
+            b"sRGB" | b"iCCP" => is_told = true,
             b"gAMA" => exponent = content.first_chunk().copied().map(u32::from_be_bytes),
             b"cHRM" => places = content.first_chunk::<32>(),
             b"IDAT" => break,
             _ => (),
         }
         // A checksum is behind it.
-        rest = after.get(length + 4..)?;
+        rest = after.get(4..)?;
     }
+    // Numbers come before all others, places last.
+    match numbers {
+        Some([primaries, transfer]) => Some(Colours::of(primaries.into(), transfer.into())),
+        None if is_told => None,
+        None => profile(exponent, places).map(Colours::By),
+    }
+}
+
+fn profile(exponent: Option<u32>, places: Option<&[u8; 32]>) -> Option<Vec<u8>> {
     let exponent = exponent.filter(|exponent| *exponent > 0)?;
     let primaries = places.and_then(primaries);
     if USUAL.contains(&exponent) && primaries.is_none() {

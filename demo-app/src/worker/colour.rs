@@ -6,6 +6,26 @@ use image::{DynamicImage, ImageBuffer, RgbImage, Rgba, RgbaImage};
 use moxcms::{CicpProfile, MatrixCoefficients};
 use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 
+use super::light::Light;
+
+/// What a file says of its colours.
+pub(super) enum Colours {
+    /// They are those of the screen.
+    Srgb,
+    /// An ICC profile.
+    By(Vec<u8>),
+    /// They are brighter than the screen is.
+    Bright(Light),
+}
+
+impl Colours {
+    /// By numbers of ITU-T H.273.
+    pub(super) fn of(primaries: u16, transfer: u16) -> Self {
+        let profile = || profile_of(primaries, transfer).map_or(Self::Srgb, Self::By);
+        Light::of(primaries, transfer).map_or_else(profile, Self::Bright)
+    }
+}
+
 /// Brings 8-bit colours from the space of an ICC profile to sRGB. A profile that is broken, or one of other colours
 /// than there are, changes nothing: no picture is withheld for it.
 pub(super) fn to_srgb(image: DynamicImage, profile: &[u8]) -> DynamicImage {

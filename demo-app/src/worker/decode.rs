@@ -14,6 +14,7 @@ use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
+use super::colour::Colours;
 use super::format::Format;
 use super::positioned::Positioned;
 use super::watched::{Ended, Watched};
@@ -75,7 +76,7 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
     }
     let format = Format::of(head).ok_or(DecodeError::NotAPicture)?;
     let told = match format {
-        Format::Other(ImageFormat::Png) => chunks::profile(head),
+        Format::Other(ImageFormat::Png) => chunks::told(head),
         _ => None,
     };
     let mut animated = format.is_animated(head);
@@ -106,7 +107,14 @@ pub fn decode(file: File, want: Size) -> Result<Picture, DecodeError> {
         Format::Other(ImageFormat::OpenExr) => exr::decode(reader)?,
         Format::Other(ImageFormat::Png) => {
             let decoded = decode_whole(reader, ImageFormat::Png, format.name(), |_, _| None)?;
-            Decoded { profile: decoded.profile.or(told), ..decoded }
+            match told {
+                None => decoded,
+                Some(Colours::Srgb) => Decoded { profile: None, ..decoded },
+                Some(Colours::By(profile)) => Decoded { profile: Some(profile), ..decoded },
+                Some(Colours::Bright(light)) => {
+                    Decoded { image: light.show_all(decoded.image), profile: None, ..decoded }
+                }
+            }
         }
         Format::Other(other) => decode_whole(reader, other, format.name(), |_, _| None)?,
     };

@@ -30,6 +30,7 @@ mod format;
 mod gif;
 mod jpeg;
 mod jxl;
+mod light;
 mod pixels;
 mod positioned;
 mod scale;

@@ -8,7 +8,6 @@
 
 mod av1;
 mod colours;
-mod light;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -21,8 +20,8 @@ use zenavif_parse::{
 
 use self::av1::Frame;
 use self::colours::{Told, each_row, eight_bits, opacity};
-use self::light::Light;
 use super::decode::{Decoded, MEMORY_LIMIT, check_size};
+use super::light::Light;
 use super::{DecodeError, colour};
 use crate::layout::Size;
 
@@ -63,7 +62,7 @@ pub(super) fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
     let profile = match file.color_info() {
         Some(ColorInformation::IccProfile(profile)) => Some(profile.clone()),
         // These are sRGB by now.
-        _ if Light::of(&told).is_some() => None,
+        _ if Light::of(told.primaries, told.transfer).is_some() => None,
         _ => colour::profile_of(told.primaries, told.transfer),
     };
     let stored = Size::new(image.width(), image.height());
@@ -120,7 +119,7 @@ impl Canvas {
         [left, top]: [u32; 2],
     ) -> Result<Told, DecodeError> {
         let told = told(file, frame);
-        let light = Light::of(&told);
+        let light = Light::of(told.primaries, told.transfer);
         let (width, left, top) = (self.0.width() as usize, left as usize, top as usize);
         let mut rows: Vec<_> = self.0.chunks_exact_mut(3 * width).skip(top).collect();
         each_row(frame, &told, |row, colours| {

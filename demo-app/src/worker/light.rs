@@ -3,8 +3,9 @@
 //! White, as paper has it, stays white: it is what ITU-R BT.2408 calls reference white. What is brighter has the
 //! last fifth of what a screen gives for itself, and keeps its hue.
 
-use super::colours::Told;
-use crate::worker::colour::encode;
+use image::{DynamicImage, RgbImage, RgbaImage};
+
+use super::colour::encode;
 
 /// In candela per square metre.
 const WHITE: f32 = 203.0;
@@ -30,20 +31,38 @@ pub(super) struct Light {
 }
 
 impl Light {
-    /// None for what is no brighter than the screen.
-    pub(super) fn of(told: &Told) -> Option<Self> {
-        let curve: fn(f32) -> f32 = match told.transfer {
+    /// By numbers of ITU-T H.273; none for what is no brighter than the screen.
+    pub(super) fn of(primaries: u16, transfer: u16) -> Option<Self> {
+        let curve: fn(f32) -> f32 = match transfer {
             16 => pq,
             18 => hlg,
             _ => return None,
         };
-        let primaries = match told.primaries {
+        let primaries = match primaries {
             9 => Some(FROM_BT2020),
             11 | 12 => Some(FROM_P3),
             _ => None,
         };
         let curve = (0..=STEPS).map(|step| curve(step as f32 / STEPS as f32)).collect();
-        Some(Self { curve, is_hlg: told.transfer == 18, primaries })
+        Some(Self { curve, is_hlg: transfer == 18, primaries })
+    }
+
+    /// All pixels of a picture, in 8 bits.
+    pub(super) fn show_all(&self, image: DynamicImage) -> DynamicImage {
+        let part = |value: u16| f32::from(value) / f32::from(u16::MAX);
+        let (width, height) = (image.width(), image.height());
+        if !image.color().has_alpha() {
+            let image = image.into_rgb16();
+            let shown = |x, y| image::Rgb(self.show(image.get_pixel(x, y).0.map(part)));
+            return RgbImage::from_fn(width, height, shown).into();
+        }
+        let image = image.into_rgba16();
+        let shown = |x, y| {
+            let [red, green, blue, alpha] = image.get_pixel(x, y).0.map(part);
+            let [red, green, blue] = self.show([red, green, blue]);
+            image::Rgba([red, green, blue, (alpha * 255.0).round() as u8])
+        };
+        RgbaImage::from_fn(width, height, shown).into()
     }
 
     /// One pixel, given in parts of 1.
@@ -92,8 +111,7 @@ mod tests {
     use super::*;
 
     fn shown(transfer: u16, primaries: u16, pixel: [f32; 3]) -> [u8; 3] {
-        let told = Told { primaries, transfer, matrix: 9, is_full: true };
-        Light::of(&told).unwrap().show(pixel)
+        Light::of(primaries, transfer).unwrap().show(pixel)
     }
 
     #[test]
