@@ -44,7 +44,7 @@ driven: ## press keys and click in the viewer, on displays of its own
 avif: ## test the viewer built with what decodes AVIF
 	@tools/packages build
 	@tools/rust
-	$(CARGO) test --package tine-viewer --features avif --test avif --test worker
+	$(CARGO) test --package tine-viewer --features avif --test avif --test film --test worker
 
 lint: ## check format and run clippy
 	@tools/packages build

@@ -40,6 +40,10 @@ fn main() -> Result<()> {
     println!("test what_is_to_go_goes ... ok");
     frames_look_as_the_still_picture_does(&template, folder)?;
     println!("test frames_look_as_the_still_picture_does ... ok");
+    if cfg!(feature = "avif") {
+        sequences_of_avif_move(&template)?;
+        println!("test sequences_of_avif_move ... ok");
+    }
     Ok(())
 }
 
@@ -250,6 +254,31 @@ fn frames_look_as_the_still_picture_does(template: &Template, folder: &Path) -> 
         for (still, shown) in still.zip(frame.pixels.as_chunks::<4>().0) {
             let is_near = still.iter().zip(shown).all(|(still, shown)| still.abs_diff(*shown) <= 3);
             assert!(is_near, "{name} shows {shown:?} for {still:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Without an end, as they do not say how often.
+fn sequences_of_avif_move(template: &Template) -> Result<()> {
+    let (projector, reader) = (projector(template), reader(template));
+    for name in ["film.avif", "film-alone.avif"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/avif").join(name);
+        assert!(describe(&reader, &path)?.animated, "{name}");
+        let Picture { pixels, .. } = decode(File::open(&path)?, LARGEST_FRAME)?;
+        let mut shown = begin(&projector, &path)?;
+        let upside_down: Vec<u8> = pixels.bytes.chunks(48 * 4).rev().flatten().copied().collect();
+        for _ in 0..2 {
+            for expected in [&pixels.bytes, &upside_down] {
+                let frame = shown.ok_or("the film breaks off")?;
+                assert_eq!((frame.width, frame.height, frame.millis), (48, 32, 100), "{name}");
+                let is_near = |(shown, expected): (&u8, &u8)| shown.abs_diff(*expected) <= 6;
+                let pixels = frame.pixels.iter().zip(expected);
+                let near = pixels.filter(|pixel| is_near(*pixel)).count();
+                // Along the edges there are traces of what was before.
+                assert!(near * 10 > expected.len() * 9, "{name}: {near} of {}", expected.len());
+                shown = next(&projector)?;
+            }
         }
     }
     Ok(())

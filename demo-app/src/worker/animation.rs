@@ -165,6 +165,14 @@ impl Film {
                 self.look(&mut decoder)?;
                 opened(decoder.apng().map_err(failed)?)
             }
+            #[cfg(feature = "avif")]
+            Format::Other(ImageFormat::Avif) => {
+                self.file.rewind()?;
+                let film = super::avif::film(&self.file)?;
+                self.orientation = film.orientation;
+                self.colours = film.profile.map_or(Colours::Srgb, Colours::By);
+                (film.frames, film.count)
+            }
             _ => return Err(DecodeError::Unsupported(format!("{name} does not move"))),
         };
         let (frames, count) = opened;

@@ -67,6 +67,8 @@ impl Format {
                 head.get(12..16) == Some(b"VP8X")
                     && head.get(20).is_some_and(|flags| flags & 2 != 0)
             }
+            #[cfg(feature = "avif")]
+            Self::Other(ImageFormat::Avif) => super::avif::is_sequence(head),
             _ => false,
         }
     }

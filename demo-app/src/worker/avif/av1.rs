@@ -21,12 +21,11 @@ pub(super) enum Plane {
     Red,
 }
 
-impl Frame {
-    /// Decodes the first frame of a stream.
-    pub(super) fn decode(coded: &[u8]) -> Result<Self, DecodeError> {
-        if coded.is_empty() {
-            return Err(corrupt("it has no main picture"));
-        }
+/// A stream of frames, some of which are told by what has changed since others.
+pub(super) struct Stream(Decoder);
+
+impl Stream {
+    pub(super) fn new() -> Result<Self, DecodeError> {
         let mut settings = Settings::new();
         // Workers may not make threads.
         settings.set_n_threads(1);
@@ -35,7 +34,15 @@ impl Frame {
         settings.set_all_layers(false);
         // In pixels: what a larger one claims is never allocated.
         settings.set_frame_size_limit((MEMORY_LIMIT / 4) as u32);
-        let mut decoder = Decoder::with_settings(&settings).map_err(corrupt)?;
+        Decoder::with_settings(&settings).map(Self).map_err(corrupt)
+    }
+
+    /// Decodes the next frame, or the first one of this part.
+    pub(super) fn next(&mut self, coded: &[u8]) -> Result<Frame, DecodeError> {
+        if coded.is_empty() {
+            return Err(corrupt("it has no main picture"));
+        }
+        let Self(decoder) = self;
         let mut sent = decoder.send_data(coded.to_vec(), None, None, None);
         loop {
             // It wants to be given the rest when it has dealt with some.
@@ -45,12 +52,19 @@ impl Frame {
                 Err(error) => return Err(corrupt(error)),
             };
             match decoder.get_picture() {
-                Ok(picture) => return Ok(Self(picture)),
+                Ok(picture) => return Ok(Frame(picture)),
                 Err(error) if !error.is_again() => return Err(corrupt(error)),
                 Err(_) if all_sent => return Err(DecodeError::Truncated(FORMAT)),
                 Err(_) => sent = decoder.send_pending_data(),
             }
         }
+    }
+}
+
+impl Frame {
+    /// Decodes the first frame of a stream.
+    pub(super) fn decode(coded: &[u8]) -> Result<Self, DecodeError> {
+        Stream::new()?.next(coded)
     }
 
     /// Pixels in a row, and rows.

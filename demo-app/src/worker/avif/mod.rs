@@ -8,6 +8,7 @@
 
 mod av1;
 mod colours;
+mod film;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -25,58 +26,82 @@ use super::light::Light;
 use super::{DecodeError, colour};
 use crate::layout::Size;
 
+pub(super) use self::film::film;
+
 const FORMAT: &str = "AVIF";
 
 /// What such files begin with: the length of the first box, its name, and the kind of the file.
 pub(super) fn is_avif(head: &[u8]) -> bool {
-    let kinds = |kind: &[u8; 4]| kind == b"avif" || kind == b"avis";
+    is_told(head, b"avif") || is_sequence(head)
+}
+
+/// Whether a file with such a beginning has several pictures.
+pub(super) fn is_sequence(head: &[u8]) -> bool {
+    is_told(head, b"avis")
+}
+
+/// Whether it says that it is of this kind.
+fn is_told(head: &[u8], wanted: &[u8; 4]) -> bool {
     let Some((&[a, b, c, d, b'f', b't', b'y', b'p'], rest)) = head.split_first_chunk::<8>() else {
         return false;
     };
     // The kinds that it is as well come behind a version.
     let length = (u32::from_be_bytes([a, b, c, d]) as usize).clamp(8, head.len());
     let (told, _) = rest[..length - 8].as_chunks::<4>();
-    told.iter().enumerate().any(|(at, kind)| at != 1 && kinds(kind))
+    told.iter().enumerate().any(|(at, kind)| at != 1 && kind == wanted)
 }
 
 /// Decodes the picture.
 pub(super) fn decode(reader: impl Read) -> Result<Decoded, DecodeError> {
+    let file = parsed(octets(reader)?)?;
+    let (colours, told) = colours(&file)?;
+    let alpha = alpha(&file, colours.dimensions())?;
+    let image = finished(&file, colours, alpha);
+    let profile = profile(&file, &told);
+    let stored = Size::new(image.width(), image.height());
+    Ok(Decoded { image, stored, orientation: orientation(&file), profile })
+}
+
+fn octets(reader: impl Read) -> Result<Vec<u8>, DecodeError> {
     let mut octets = Vec::new();
     reader.take(MEMORY_LIMIT).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+fn parsed(mut octets: Vec<u8>) -> Result<AvifParser<'static>, DecodeError> {
     // The parser wants this to be the first of the file's kinds.
     if !matches!(octets.get(8..12), Some(b"avif" | b"avis")) {
         octets.get_mut(8..12).ok_or(DecodeError::Truncated(FORMAT))?.copy_from_slice(b"avif");
     }
     let config = DecodeConfig::default().lenient(true);
-    let file = AvifParser::from_bytes_with_config(&octets, &config, &Unstoppable);
-    let file = file.map_err(explain)?;
-    let (colours, told) = colours(&file)?;
-    let image = match alpha(&file, colours.dimensions())? {
+    AvifParser::from_owned_with_config(octets, &config, &Unstoppable).map_err(explain)
+}
+
+/// Colours with their alpha, of which that part is left that is to be shown.
+fn finished(file: &AvifParser<'_>, colours: RgbImage, alpha: Option<Vec<u8>>) -> DynamicImage {
+    let image = match alpha {
         None => DynamicImage::ImageRgb8(colours),
         Some(alpha) => with_alpha(&colours, &alpha, file.premultiplied_alpha()).into(),
     };
-    let image = match file.clean_aperture().and_then(|part| part_shown(part, &image)) {
+    match file.clean_aperture().and_then(|part| part_shown(part, &image)) {
         None => image,
         Some(([x, y], Size { width, height })) => image.crop_imm(x, y, width, height),
-    };
-    let profile = match file.color_info() {
+    }
+}
+
+fn profile(file: &AvifParser<'_>, told: &Told) -> Option<Vec<u8>> {
+    match file.color_info() {
         Some(ColorInformation::IccProfile(profile)) => Some(profile.clone()),
         // These are sRGB by now.
         _ if Light::of(told.primaries, told.transfer).is_some() => None,
         _ => colour::profile_of(told.primaries, told.transfer),
-    };
-    let stored = Size::new(image.width(), image.height());
-    Ok(Decoded { image, stored, orientation: orientation(&file), profile })
+    }
 }
 
 /// The colours of the picture, which may be put together from several ones.
 fn colours(file: &AvifParser<'_>) -> Result<(RgbImage, Told), DecodeError> {
     let Some(grid) = file.grid_config() else {
-        let frame = Frame::decode(&first_frame(file)?.0)?;
-        let (width, height) = frame.size();
-        let mut canvas = Canvas::new(u64::from(width), u64::from(height))?;
-        let told = canvas.draw(file, &frame, [0, 0])?;
-        return Ok((canvas.0, told));
+        return whole(file, &Frame::decode(&first_frame(file)?.0)?);
     };
     let (columns, rows) = (usize::from(grid.columns), usize::from(grid.rows));
     let tiles = file.grid_tile_count();
@@ -86,19 +111,27 @@ fn colours(file: &AvifParser<'_>) -> Result<(RgbImage, Told), DecodeError> {
     let tile = |at| Frame::decode(&file.tile_data(at).map_err(explain)?);
     let first = tile(0)?;
     let (width, height) = first.size();
-    let whole = |told: u32, tile: u32, tiles: usize| match told {
+    let side = |told: u32, tile: u32, tiles: usize| match told {
         0 => u64::from(tile) * tiles as u64,
         told => u64::from(told).min(u64::from(tile) * tiles as u64),
     };
     let mut canvas = Canvas::new(
-        whole(grid.output_width, width, columns),
-        whole(grid.output_height, height, rows),
+        side(grid.output_width, width, columns),
+        side(grid.output_height, height, rows),
     )?;
     let told = canvas.draw(file, &first, [0, 0])?;
     for at in 1..tiles {
         let (x, y) = ((at % columns) as u32 * width, (at / columns) as u32 * height);
         canvas.draw(file, &tile(at)?, [x, y])?;
     }
+    Ok((canvas.0, told))
+}
+
+/// The colours of a frame that is all of a picture.
+fn whole(file: &AvifParser<'_>, frame: &Frame) -> Result<(RgbImage, Told), DecodeError> {
+    let (width, height) = frame.size();
+    let mut canvas = Canvas::new(u64::from(width), u64::from(height))?;
+    let told = canvas.draw(file, frame, [0, 0])?;
     Ok((canvas.0, told))
 }
 
@@ -173,11 +206,15 @@ fn alpha(file: &AvifParser<'_>, size: (u32, u32)) -> Result<Option<Vec<u8>>, Dec
         return Ok(None);
     }
     let Some(coded) = first_frame(file)?.1 else { return Ok(None) };
-    let frame = Frame::decode(&coded)?;
+    opacities(&Frame::decode(&coded)?, size).map(Some)
+}
+
+/// How opaque each pixel of a picture of this size is.
+fn opacities(frame: &Frame, size: (u32, u32)) -> Result<Vec<u8>, DecodeError> {
     if frame.size() != size {
         return Err(corrupt("its transparency is of another size"));
     }
-    Ok(Some((0..size.1 as usize).flat_map(|row| opacity(&frame, row)).collect()))
+    Ok((0..size.1 as usize).flat_map(|row| opacity(frame, row)).collect())
 }
 
 fn with_alpha(colours: &RgbImage, alpha: &[u8], is_premultiplied: bool) -> RgbaImage {
