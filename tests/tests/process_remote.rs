@@ -1,11 +1,15 @@
 //! F17: processes at the far end of a command: a shell, a pipeline, a real sshd on the loopback.
 
+use std::cell::Cell;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
 
-use tine::{Cause, Template, Worker};
-use tine_tests::told::{Told, eventually};
+use tine::{Cause, ErrorKind, Template, Worker};
+use tine_tests::told::{DEADLINE, Told, eventually};
 use tine_tests::workers::{ENDURE, ITEMS, RETURN, Sent, items};
 use tine_tests::{cases, runner};
 
@@ -21,6 +25,8 @@ fn main() -> ExitCode {
         one_that_ends_at_once,
         descriptors_cannot_go_there,
         killed_at_this_end,
+        a_far_end_that_never_answers,
+        a_far_end_that_takes_its_time,
     ];
     runner::run(&template, cases)
 }
@@ -124,6 +130,54 @@ fn killed_at_this_end(template: &Template) {
     drop(told.socket());
     told.running().kill(libc::SIGKILL).expect("it lives");
     assert_eq!(told.exit().signal(), Some(libc::SIGKILL));
+}
+
+/// B4, F17: it is given up by its template's deadline or its own, be it that it says nothing, a part of something, or
+/// that it has closed its standard streams.
+fn a_far_end_that_never_answers(_: &Template) {
+    let template = Template::exec().expect("a template");
+    let short = Duration::from_millis(100);
+    for script in ["exec sleep 1000", r"printf '\1'; exec sleep 1000", "exec sleep 1000 <&- >&-"] {
+        let command = template.command("sh").args(["-c", script]);
+        assert_is_given_up(command.clone().deadline(short), script);
+        template.set_deadline(short);
+        assert_is_given_up(command.clone(), script);
+        template.set_deadline(DEADLINE);
+    }
+    assert_eq!(template.report().deaths, 0);
+}
+
+fn assert_is_given_up(command: tine::Command, script: &str) {
+    let told = Told::run(command.remote().send_arg(vec![0; 1_000_000]), ITEMS);
+    let refusal = told.refusal();
+    assert_eq!(refusal.kind(), ErrorKind::NoProcess, "{refusal}");
+    assert_eq!(refusal.to_string(), "the far end of sh did not answer within 100ms", "{script}");
+    assert_eq!(told.exit().signal(), Some(libc::SIGKILL), "{script}");
+    assert_eq!(told.words(), ["refusal", "exit"], "{script}");
+}
+
+tine::function!(AWAIT = wait_for);
+fn wait_for(_: &mut tine::Items, args: Vec<Vec<u8>>) -> std::io::Result<()> {
+    std::fs::read(std::ffi::OsString::from_vec(args.concat())).map(drop)
+}
+
+/// F5, F17: once it has said that it is there, what is called in it may last.
+fn a_far_end_that_takes_its_time(template: &Template) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fifo = folder.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).expect("a fifo");
+    let deadline = Duration::from_secs(2);
+    let command = template.command("sh").args(["-c", &invocation()]).deadline(deadline);
+    let process = command.remote().call(AWAIT, [fifo.clone().into_os_string().into_vec()]);
+    let told = Told::run(process, RETURN);
+    let passed = Rc::new(Cell::new(false));
+    let pass = Rc::clone(&passed);
+    let _timer = tine::queue().after(deadline + deadline / 4, move || pass.set(true));
+    eventually("the deadline to pass", || passed.get().then_some(()));
+    assert!(told.words().is_empty(), "{:?}", told.words());
+    std::fs::write(&fifo, "go on").expect("it reads");
+    told.socket();
+    assert!(told.exit().success(), "{}", told.exit());
 }
 
 /// A real sshd, with keys and configuration of its own in a folder that goes with it.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::pipe::PipeFlags;
@@ -46,6 +47,7 @@ pub struct Command {
     process_group: Option<i32>,
     new_session: bool,
     dies_with_app: bool,
+    deadline: Option<Duration>,
     pub(super) standard: [Stdio; 3],
     places: Vec<(u32, Arc<OwnedFd>)>,
 }
@@ -95,6 +97,7 @@ impl Command {
             process_group: None,
             new_session: false,
             dies_with_app: false,
+            deadline: None,
             standard: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
             places: Vec::new(),
         }
@@ -185,6 +188,13 @@ impl Command {
         self
     }
 
+    /// Sets how long a [remote](Command::remote) process may take to say that it is there: one whose way there is long,
+    /// or asks its user for something first.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// Starts the program.
     ///
     /// The callback runs once, on this thread's queue, when the program has been executed, or with the
@@ -238,10 +248,19 @@ impl Command {
     /// # Ok(()) }
     /// ```
     ///
+    /// The far end says that it is there before it does anything else. When it has not by a deadline, the command is
+    /// killed and `run`'s callback told so; it is not run again. That deadline is the template's
+    /// ([`Template::set_deadline`]), which [`Command::deadline`] changes for one command.
+    ///
     /// Each process runs the command anew. Descriptors and plugins cannot be sent there: `run`'s callback
     /// says so. The exit report is that of the command here, with what it passes on from there.
     pub fn remote(self) -> Process {
         Process::remote(self)
+    }
+
+    /// How long its far end may say nothing.
+    pub(super) fn far_deadline(&self) -> Duration {
+        self.deadline.unwrap_or_else(|| self.template.core().deadline())
     }
 
     pub(super) fn template(&self) -> &Template {

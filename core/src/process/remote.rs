@@ -2,24 +2,33 @@
 
 use std::cell::RefCell;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::process::Signal;
 
-use super::job::OnRun;
+use super::job::{Job, OnRun};
 use super::recipe::{Given, Recipe, Then};
 use super::{Cause, Command, Exit, Running};
 use crate::wire::{HEADER, Header, Message, Outbox, socket};
-use crate::{Error, ErrorKind, Interest, Io, Result};
+use crate::{Error, ErrorKind, Interest, Io, Result, Timer};
 
 /// A process between the start of its command and the word that it is ready.
 struct Remote {
     socket: RefCell<Option<Rc<OwnedFd>>>,
     orders: RefCell<Outbox>,
     watcher: RefCell<Option<Io>>,
-    /// What was heard of the word `Ready`.
+    /// What was heard of the words `Begin` and `Ready`.
     heard: RefCell<Vec<u8>>,
+    /// How long the first of them may take.
+    deadline: Duration,
+    /// Runs until then.
+    patience: RefCell<Option<Timer>>,
+    /// The command's.
+    job: RefCell<Weak<Job>>,
     on_run: RefCell<Option<OnRun>>,
 }
 
@@ -46,12 +55,16 @@ pub(super) fn run(
         Some(error) => Err(Error::again(&error)),
         None => orders(&recipe).and_then(|orders| Ok((orders, streams()?))),
     };
+    let deadline = command.far_deadline();
     let mut command = command.clone().dies_with_app();
     let remote = Rc::new(Remote {
         socket: RefCell::default(),
         orders: RefCell::default(),
         watcher: RefCell::default(),
         heard: RefCell::default(),
+        deadline,
+        patience: RefCell::default(),
+        job: RefCell::default(),
         on_run: RefCell::new(Some(on_run)),
     });
     let failed = match prepared {
@@ -69,12 +82,17 @@ pub(super) fn run(
         // Nothing is started: a command that cannot be is the quickest to say so, once, in a dispatch.
         return command.refuse(error, move |error| begun.fail(error));
     }
-    command
+    let running = command
         .spawn(move |started| match started {
-            Ok(_) => begun.go_on(),
+            Ok(_) => {
+                begun.be_patient();
+                begun.go_on();
+            }
             Err(error) => begun.fail(error),
         })
-        .on_exit(move |exit| ended.ended(&exit))
+        .on_exit(move |exit| ended.ended(&exit));
+    remote.job.replace(running.job());
+    running
 }
 
 /// The command's end does not block either way; programs at it expect one that does.
@@ -138,6 +156,48 @@ impl Remote {
         }
     }
 
+    /// Runs the deadline until the far end has said that it is there. What it does then may take as long as it does in a
+    /// process here.
+    fn be_patient(self: &Rc<Self>) {
+        let (remote, since) = (Rc::downgrade(self), Instant::now());
+        let timer = crate::queue().after(self.deadline, move || {
+            if let Some(remote) = remote.upgrade() {
+                remote.waited_out(since);
+            }
+        });
+        self.patience.replace(Some(timer));
+    }
+
+    fn waited_out(self: &Rc<Self>, since: Instant) {
+        drop(self.patience.take());
+        // It was this thread that did not run, as when the program was stopped (Ctrl-Z), or did not listen.
+        if since.elapsed() >= 2 * self.deadline || self.has_answer() {
+            return self.be_patient();
+        }
+        if let Some(job) = self.job.borrow().upgrade() {
+            // One that has ended just now is told of as that.
+            let _ = job.kill(Signal::KILL.as_raw());
+        }
+        let (name, within) = (self.name(), self.deadline);
+        let message = format!("the far end of {name} did not answer within {within:?}");
+        self.fail(Error::new(ErrorKind::NoProcess, message));
+    }
+
+    /// The command's, for errors.
+    fn name(&self) -> String {
+        let job = self.job.borrow().upgrade();
+        job.map_or_else(|| "the command".into(), |job| job.entry().to_owned())
+    }
+
+    /// Whether something was said that this thread has not heard yet.
+    fn has_answer(&self) -> bool {
+        let listens = self.watcher.borrow().is_some();
+        let Some(socket) = self.socket.borrow().clone().filter(|_| listens) else { return false };
+        let mut socket = [PollFd::new(&*socket, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut socket, Some(&at_once)) == Ok(1)
+    }
+
     fn listen(self: &Rc<Self>) {
         match self.hear() {
             Ok(Heard::Nothing | Heard::Part) => (),
@@ -158,7 +218,7 @@ impl Remote {
         let Some(socket) = self.socket.borrow().clone() else { return Ok(Heard::End) };
         let mut heard = self.heard.borrow_mut();
         if wanted_is(&heard) {
-            return Ok(Heard::Word);
+            return Ok(self.understand(&mut heard));
         }
         let wanted = self::wanted(&heard)?;
         let got = read_up_to(&socket, &mut heard, wanted);
@@ -172,13 +232,27 @@ impl Remote {
             Err(Errno::CONNRESET) => Ok(Heard::Part),
             Err(Errno::AGAIN) => Ok(Heard::Nothing),
             Ok(0) | Err(_) => Ok(Heard::End),
-            Ok(_) if wanted_is(&heard) => Ok(Heard::Word),
+            Ok(_) if wanted_is(&heard) => Ok(self.understand(&mut heard)),
             Ok(_) => Ok(Heard::Part),
+        }
+    }
+
+    /// Hears a whole word: that a process of tine's is there, or the last.
+    fn understand(&self, heard: &mut Vec<u8>) -> Heard {
+        drop(self.patience.take());
+        match code(heard) {
+            Some(Message::BEGIN) => {
+                heard.clear();
+                Heard::Part
+            }
+            _ => Heard::Word,
         }
     }
 
     /// The command has ended: it may have said its word just before.
     fn ended(&self, exit: &Exit) {
+        // It shares the socket, which the program is to have.
+        drop((self.watcher.take(), self.patience.take()));
         loop {
             match self.hear() {
                 Ok(Heard::Part) => (),
@@ -206,7 +280,7 @@ impl Remote {
     }
 
     fn fail(&self, error: Error) {
-        drop((self.watcher.take(), self.socket.take()));
+        drop((self.watcher.take(), self.socket.take(), self.patience.take()));
         if let Some(on_run) = self.on_run.take() {
             on_run(Err(error));
         }
@@ -242,10 +316,18 @@ fn stranger(heard: &[u8]) -> Error {
 fn wanted(heard: &[u8]) -> Result<usize> {
     let Some(header) = heard.first_chunk::<HEADER>() else { return Ok(HEADER) };
     let header = Header::decode(header)?;
-    if header.code != Message::READY {
+    if ![Message::BEGIN, Message::READY].contains(&header.code) {
         return Err(stranger(heard));
     }
     Ok(HEADER + header.inline())
+}
+
+/// Which word it is, if its header was heard.
+fn code(heard: &[u8]) -> Option<u8> {
+    heard
+        .first_chunk::<HEADER>()
+        .and_then(|header| Header::decode(header).ok())
+        .map(|word| word.code)
 }
 
 fn wanted_is(heard: &[u8]) -> bool {

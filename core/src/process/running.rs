@@ -1,7 +1,7 @@
 //! Flow 2: the handle of a process that was run.
 
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use super::Exit;
 use super::job::Job;
@@ -15,6 +15,10 @@ pub struct Running {
 impl Running {
     pub(super) fn new(job: Rc<Job>) -> Running {
         Running { job }
+    }
+
+    pub(super) fn job(&self) -> Weak<Job> {
+        Rc::downgrade(&self.job)
     }
 
     /// Calls back with the account of the process's end, once, on the queue of the thread that ran it.

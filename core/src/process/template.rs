@@ -205,7 +205,8 @@ impl Template {
     /// Sets how long the template may leave a request unanswered before it is killed and made anew.
     ///
     /// Ten seconds unless set. When it has passed, processes that are stopped (SIGSTOP) before they have begun are made
-    /// to go on; the template is killed if nothing has come of that in a quarter of the time.
+    /// to go on; the template is killed if nothing has come of that in a quarter of the time. It is also how long the far
+    /// end of a [remote](Command::remote) process may say nothing.
     pub fn set_deadline(&self, deadline: Duration) {
         self.core.set_deadline(deadline);
     }

@@ -18,7 +18,7 @@ use super::stderr::Voice;
 use super::worker::Worker;
 use super::{output, prepare, spare};
 use crate::fault::{self, Stage};
-use crate::wire::{How, LastWords, Message, USUAL, Waiting};
+use crate::wire::{How, LastWords, Message, USUAL, Waiting, socket};
 use crate::{Error, Result, sys};
 
 /// What a fresh process starts with. What is borrowed is the template's; the process has a copy under that number.
@@ -212,7 +212,11 @@ fn leave(how: How, text: &[u8]) -> ! {
 pub(super) fn enter_remote() -> ! {
     VOICE.set(Voice::new());
     let (how, text) = match remote_socket() {
-        Ok(socket) => follow(Orders::new(socket, Waiting::default(), Items::default())),
+        Ok(socket) => {
+            // An app that is gone is seen when its orders are read.
+            let _ = socket::send(&socket, &Message::Begin.encode(0, 0).0, &[]);
+            follow(Orders::new(socket, Waiting::default(), Items::default()))
+        }
         Err(error) => (How::BadOrders, error.to_string().into_bytes()),
     };
     leave(how, &text)

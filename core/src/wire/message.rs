@@ -218,7 +218,8 @@ impl<'a> Message<'a> {
     const STARTED: u8 = 16;
     const RUN: u8 = 37;
 
-    /// The code of [`Message::Ready`], whose body a stream may bring later.
+    /// The codes of [`Message::Begin`] and [`Message::Ready`], which a stream may bring octet by octet.
+    pub const BEGIN: u8 = 6;
     pub const READY: u8 = 48;
 
     fn code(&self) -> u8 {
@@ -228,7 +229,7 @@ impl<'a> Message<'a> {
             Message::Fork(_) => 3,
             Message::Spares { .. } => 4,
             Message::Exec => 5,
-            Message::Begin => 6,
+            Message::Begin => Self::BEGIN,
             #[cfg(feature = "testing")]
             Message::Inject(_) => 7,
             Message::Signal { .. } => 8,
@@ -333,7 +334,7 @@ impl<'a> Message<'a> {
             }),
             4 => Message::Spares { count: fields.u32()? },
             5 => Message::Exec,
-            6 => Message::Begin,
+            Self::BEGIN => Message::Begin,
             #[cfg(feature = "testing")]
             7 => Message::Inject(inject(&mut fields)?),
             8 => Message::Signal { signal: fields.u32()? as i32 },

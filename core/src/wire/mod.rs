@@ -21,7 +21,7 @@
 //! | 3 | `Fork` | app → template → spare | the process's socket; to a spare, also the link | octets of orders that wait in it, whether no descriptors are among them, whether it executes |
 //! | 4 | `Spares` | app → template | – | how many |
 //! | 5 | `Exec` | app → template | the process's socket | – |
-//! | 6 | `Begin` | app → template, app → process | – | – |
+//! | 6 | `Begin` | app → template, app → process; far end → app | – | – |
 //! | 7 | `Inject` | app → template | – | what is to fail; with the feature `testing` |
 //! | 8 | `Signal` | app → template | – | signal |
 //! | 16 | `Started` | process or template → app | a pidfd | pid, whether it was a spare |
@@ -46,7 +46,7 @@
 //! `Started` comes from the process itself, over its template's link, when it has read what was there of its orders and
 //! before it closes that link and follows them; from the template for itself, and for a process in an image of its own.
 //! `Begin` is the first message to a template, and the first order to a process, in an image of its own, sent before
-//! there is one.
+//! there is one. A process at the far end of a command says it first, before it has read anything.
 //! `Connect` … `Retired` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
 //! `Arg` … `Ready` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
 //! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error.
