@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         println!("main");
         match errno.parse() {
             Ok(errno) => without_any_pidfd(errno),
+            Err(_) if errno == "late" => with_a_late_queue(),
             Err(_) => without_signals(),
         }
         return ExitCode::SUCCESS;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let cases = cases![
         a_template_that_outlives_its_thread,
         a_template_that_outlives_two_threads,
+        a_template_that_outlives_all_queues,
         orphans_of_a_template_that_is_killed,
         orphans_of_a_template_that_is_dropped,
         orphans_of_a_prepared_template,
@@ -80,6 +82,20 @@ fn a_template_that_outlives_two_threads(_: &Template) {
     waits.join().expect("a thread");
     send(pid, Signal::CONT);
     eventually("it is reaped", || (children() == before).then_some(()));
+}
+
+/// F4: the next queue that there is reaps it, whoever's.
+fn a_template_that_outlives_all_queues(_: &Template) {
+    let lines = output_of(Command::new(this()).env("TINE_TEST_ERRNO", "late"));
+    assert_eq!(lines, ["it is reaped"]);
+}
+
+fn with_a_late_queue() {
+    let pid = std::thread::spawn(ending).join().expect("a thread");
+    send(pid, Signal::CONT);
+    // This thread has no queue before it waits.
+    eventually("it is reaped", || (children() == 0).then_some(()));
+    println!("it is reaped");
 }
 
 /// Makes this program one that orphans go to, while `test` runs.

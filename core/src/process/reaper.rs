@@ -221,10 +221,7 @@ fn watch_all() {
 }
 
 fn ask_others() {
-    for poster in crate::queue::posters() {
-        // One that is closed by now had to be asked in vain.
-        let _ = poster.post(sweep);
-    }
+    crate::queue::post_to_all(sweep);
 }
 
 fn groups() -> MutexGuard<'static, Vec<Pid>> {

@@ -35,7 +35,7 @@ pub use completion::Completion;
 pub use idle::Idle;
 pub use io::{Interest, Io, Readiness};
 pub(crate) use own::own_descriptors;
-pub(crate) use posts::posters;
+pub(crate) use posts::post_to_all;
 pub use posts::{Closed, Poster};
 pub use signal::Signal;
 pub use timer::Timer;

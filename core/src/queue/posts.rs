@@ -99,20 +99,42 @@ impl Poster {
     }
 }
 
-/// The bells of all threads' own queues.
-static BELLS: Mutex<Vec<Weak<Bell>>> = Mutex::new(Vec::new());
+/// All threads' own queues, for what any of them can do.
+static ALL: Mutex<All> = Mutex::new(All { bells: Vec::new(), next: None });
 
-/// Has [`posters`] tell of a thread's own queue, while that lives.
-pub(super) fn note(queue: &Queue) {
-    let mut bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
-    bells.retain(|bell| bell.strong_count() > 0);
-    bells.push(Arc::downgrade(&queue.core.bell));
+struct All {
+    bells: Vec<Weak<Bell>>,
+    /// What the queue that is made next is to run, and the process that it is for ([`stamp`]): those that there are may
+    /// be gone before they come to it.
+    next: Option<(u32, fn())>,
 }
 
-/// Handles of all threads' own queues, for what any of them can do.
-pub(crate) fn posters() -> Vec<Poster> {
-    let bells = BELLS.lock().unwrap_or_else(PoisonError::into_inner);
-    bells.iter().filter_map(Weak::upgrade).map(Poster).collect()
+fn all() -> MutexGuard<'static, All> {
+    ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has [`post_to_all`] reach a thread's own queue, while that lives.
+pub(super) fn note(queue: &Queue) {
+    let mut all = all();
+    all.bells.retain(|bell| bell.strong_count() > 0);
+    all.bells.push(Arc::downgrade(&queue.core.bell));
+    let next = all.next.take();
+    drop(all);
+    if let Some((_, callback)) = next.filter(|(of, _)| *of == stamp()) {
+        queue.post(callback);
+    }
+}
+
+/// Runs `callback` in a turn of each thread's own queue, and of the one that is made next.
+pub(crate) fn post_to_all(callback: fn()) {
+    let mut all = all();
+    all.next = Some((stamp(), callback));
+    let posters: Vec<_> = all.bells.iter().filter_map(Weak::upgrade).map(Poster).collect();
+    drop(all);
+    for poster in posters {
+        // One that is closed by now had to be asked in vain.
+        let _ = poster.post(callback);
+    }
 }
 
 impl fmt::Debug for Poster {
