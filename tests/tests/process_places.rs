@@ -166,9 +166,11 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
+/// This program, which other users can execute as well.
 fn copy_into(folder: &Path) -> PathBuf {
     let copy = folder.join("program");
     std::fs::copy(this(), &copy).expect("a copy");
+    mark(&copy, 0o755);
     copy
 }
 
@@ -265,7 +267,8 @@ fn a_program_that_has_become_another_user(_: &Template) {
         println!("not tried: only root can become another user");
         return;
     }
-    let lines = deed(this(), "becomes-another-user");
+    let folder = folder();
+    let lines = deed(&copy_into(folder.path()), "becomes-another-user");
     assert!(lines[0] == HERE && lines[2] == HERE, "{lines:?}");
     assert!(lines[1].contains("has become another user"), "{lines:?}");
     assert_eq!(lines.len(), 3, "{lines:?}");
@@ -273,7 +276,9 @@ fn a_program_that_has_become_another_user(_: &Template) {
 
 /// F3, F7, F20: its orders, which have descriptors with them, come later than it would look for them.
 fn an_image_whose_orders_find_no_room(_: &Template) {
-    assert_eq!(deed(this(), "has-too-much-under-way"), [HERE, "here with 2 items"]);
+    let folder = folder();
+    let copy = copy_into(folder.path());
+    assert_eq!(deed(&copy, "has-too-much-under-way"), [HERE, "here with 2 items"]);
 }
 
 /// F3: no main of another program either.
