@@ -104,6 +104,7 @@ mod imp {
             Canvas::ensure_type();
             class.bind_template();
             class.set_css_name("pictureview");
+            class.set_accessible_role(gtk4::AccessibleRole::Group);
             class.set_layout_manager_type::<gtk4::BinLayout>();
             super::moves::install(class);
         }
@@ -199,6 +200,8 @@ impl PictureView {
         imp.settled.set(false);
         let name = gallery.name(id);
         set_label(&*imp.canvas, &name);
+        // It is what has the keyboard.
+        set_label(self, &name);
         self.set_title(name);
         imp.canvas.set_original(None);
         gallery.with_thumbnail(id, |thumbnail| {
@@ -255,6 +258,7 @@ impl PictureView {
                 self.refine(Some(detail));
             }
             Err(reason) => {
+                set_label(self, &format!("{}: {reason}", self.title()));
                 imp.failed.set_description(Some(&glib::markup_escape_text(&reason)));
                 imp.stack.set_visible_child(&*imp.failed);
             }

@@ -58,6 +58,7 @@ fn properties_and_empty_folders_are_told() {
     hand.focus();
     hand.press(&["Home", "Return"]);
     reader.hear_text("No Pictures");
+    reader.hear("a way out", |told| told.role == "push button" && told.name == "Open Folder…");
     hand.close();
 }
 
