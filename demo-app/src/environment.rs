@@ -1,7 +1,8 @@
 //! What GTK 4.8 takes from environment variables, and from nothing else.
 //!
 //! Which renderer draws: without a graphics card GTK takes OpenGL all the same, and Mesa imitates a card: a frame takes
-//! several times as long as cairo's, and so does the start.
+//! several times as long as cairo's, and so does the start. With cairo GTK asks X for OpenGL still, to find out how
+//! windows are to be made: to load what imitates a card takes a tenth of a second and sixty million octets.
 //!
 //! Whether assistive tools are told: their bus can be there for a program without the session's, as the X server names
 //! it, and then GTK crashes with the first widget that goes.
@@ -22,6 +23,8 @@ use std::sync::OnceLock;
 
 const RENDERER: &str = "GSK_RENDERER";
 const ACCESSIBILITY: &str = "GTK_A11Y";
+/// Each with what keeps GTK from OpenGL: before 4.16, and since then.
+const CARDS: [(&str, &str); 2] = [("GDK_DEBUG", "gl-disable"), ("GDK_DISABLE", "gl")];
 
 /// Those that were set here.
 static CHOSEN: OnceLock<Vec<&str>> = OnceLock::new();
@@ -33,18 +36,21 @@ pub fn choose() {
     if threads != 1 {
         return;
     }
-    let choices: [(_, _, fn() -> bool); 2] =
-        [(RENDERER, "cairo", || !has_card()), (ACCESSIBILITY, "none", || !has_session())];
-    let chosen = choices.into_iter().filter(|(name, _, is_needed)| {
-        let is_open = env::var_os(name).is_none();
-        is_open && is_needed()
-    });
-    let chosen = chosen.map(|(name, value, _)| {
+    let is_open = |name: &str| env::var_os(name).is_none();
+    let mut chosen = Vec::new();
+    if is_open(RENDERER) && !has_card() {
+        let is_old = (gtk4::major_version(), gtk4::minor_version()) < (4, 16);
+        chosen.extend([(RENDERER, "cairo"), if is_old { CARDS[0] } else { CARDS[1] }]);
+    }
+    if is_open(ACCESSIBILITY) && !has_session() {
+        chosen.push((ACCESSIBILITY, "none"));
+    }
+    chosen.retain(|(name, _)| is_open(name));
+    for (name, value) in &chosen {
         // SAFETY: the process has this thread only.
         unsafe { env::set_var(name, value) };
-        name
-    });
-    CHOSEN.get_or_init(|| chosen.collect());
+    }
+    CHOSEN.get_or_init(|| chosen.into_iter().map(|(name, _)| name).collect());
 }
 
 /// Other programs make their own choice.

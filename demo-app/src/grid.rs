@@ -117,6 +117,15 @@ mod imp {
             self.view.grab_focus()
         }
 
+        fn focus(&self, direction: gtk4::DirectionType) -> bool {
+            use gtk4::DirectionType::{TabBackward, TabForward};
+            let focus = self.obj().root().and_then(|root| root.focus());
+            let is_inside = focus.is_some_and(|focus| focus.is_ancestor(&*self.obj()));
+            // GTK before 4.12 would go from tile to tile, of which there may be a million.
+            let leaves = is_inside && matches!(direction, TabForward | TabBackward);
+            !leaves && self.parent_focus(direction)
+        }
+
         fn realize(&self) {
             self.parent_realize();
             self.obj().follow_font();

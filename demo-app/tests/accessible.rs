@@ -40,6 +40,29 @@ fn tiles_pictures_and_buttons_are_named() {
     hand.close();
 }
 
+/// K3: whole grid by keyboard: Tab leads out of it, however many tiles there are, and back to the tile that it was at.
+#[test]
+fn tab_is_for_what_is_around_the_tiles() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("some");
+    let names: Vec<_> = (0..9).map(|number| format!("{number}.png")).collect();
+    names.iter().for_each(|name| write_plain(&folder.join(name), 30, 20, RED));
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    hand.press(&["Home", "Right"]);
+    let hear = |name: &str, press: &[&str]| {
+        hand.press(press);
+        reader.hear(name, |told| told.name == name && told.states.contains("focused"));
+    };
+    hear("1.png", &[]);
+    hear("Folder Above", &["Tab"]);
+    hear("Open", &["Tab"]);
+    hear("1.png", &["shift+Tab", "shift+Tab"]);
+    hear("Main Menu", &["shift+Tab"]);
+    hear("1.png", &["Tab"]);
+    hand.close();
+}
+
 /// K3: properties with EXIF, and what an empty folder says of itself.
 #[test]
 fn properties_and_empty_folders_are_told() {

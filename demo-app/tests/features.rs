@@ -2,8 +2,8 @@
 
 mod desktop;
 
-use desktop::colours::{ACCENT, BLUE, COLORS, GREEN, LARGE, RED, colours, see_large, view};
-use desktop::{Desktop, Hand, Reader, Screen, Told, write_plain};
+use desktop::colours::{ACCENT, BLUE, COLORS, GREEN, LARGE, RED, TILE, colours, see_large, view};
+use desktop::{Desktop, Hand, Reader, Screen, Told, descendants, write_plain};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, RgbaImage};
 use std::fs;
@@ -263,6 +263,29 @@ fn the_wheel_zooms_where_the_pointer_is() {
         viewer.args(["--size", "900x650"]).env("GSK_RENDERER", renderer);
         viewer.arg(folder.join("a.png"));
         zoom_and_drag(Hand::start(&desktop, viewer));
+    }
+}
+
+/// K3: where there is no graphics card, nothing is loaded that imitates one; whoever asks for it gets it.
+#[test]
+fn what_imitates_a_graphics_card_is_left_out() {
+    let has_card = fs::read_dir("/dev/dri").is_ok_and(|mut devices| devices.next().is_some());
+    if has_card || Path::new("/dev/nvidiactl").exists() {
+        return;
+    }
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    for (renderer, is_loaded) in [(None, false), (Some("gl"), true)] {
+        let mut viewer = desktop.viewer();
+        viewer.env_remove("GSK_RENDERER").args(["--size", "900x650"]).arg(&folder);
+        renderer.map(|renderer| viewer.env("GSK_RENDERER", renderer));
+        let hand = Hand::start(&desktop, viewer);
+        hand.see("a tile", |screen| screen.has(RED, TILE));
+        let [viewer] = descendants(hand.pid(), 1)[..] else { panic!("one viewer is timed") };
+        let maps = fs::read_to_string(format!("/proc/{viewer}/maps")).unwrap();
+        let mesa = ["_dri.so", "libgallium", "libLLVM"];
+        assert_eq!(mesa.iter().any(|name| maps.contains(name)), is_loaded, "{renderer:?}");
+        hand.close();
     }
 }
 
