@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         orphans_of_a_template_that_is_dropped,
         orphans_of_a_prepared_template,
         orphans_of_orphans,
+        orphans_of_a_worker,
         an_app_that_was_forked_bare,
         no_pidfds,
         no_signals,
@@ -105,6 +106,26 @@ fn adopting(test: impl FnOnce()) {
     test();
     eventually("nobody is left", || (children() == before).then_some(()));
     set_child_subreaper(None).expect("prctl");
+}
+
+tine::entry!(USE_TINE = use_tine);
+fn use_tine(_: tine::Worker) -> tine::Result<()> {
+    let told = Told::run(tine::template()?.fork(), RETURN);
+    assert!(told.exit().success());
+    Ok(())
+}
+
+/// F4, F22: what a worker leaves, here its own template, is reaped by its template, and no zombie of the app's.
+fn orphans_of_a_worker(_: &Template) {
+    adopting(|| {
+        let template = Template::exec().expect("a template");
+        for _ in 0..3 {
+            assert!(Told::run(template.fork(), USE_TINE).exit().success());
+        }
+        eventually("its template has none", || {
+            processes::children(processes::of(&template)).is_empty().then_some(())
+        });
+    });
 }
 
 fn spares_of(template: u32, count: usize) {

@@ -79,6 +79,9 @@ fn settle(parent: Option<Pid>) -> Result<()> {
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.
 pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     sys::title::show(*b"template", b"");
+    // What a worker leaves behind, templates of its own among it, is reaped here, and no zombie of an app that adopts
+    // orphans. Where that cannot be had, it goes where orphans go.
+    let _ = rustix::process::set_child_subreaper(Some(Pid::INIT));
     Entry::make_ready();
     let template = Template::new(root, items).and_then(|template| Ok(Apart::new(template)?));
     let code = match template.and_then(|mut template| template.run()) {
