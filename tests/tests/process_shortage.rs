@@ -30,6 +30,8 @@ fn main() -> ExitCode {
         the_template_has_more_than_the_app,
         the_template_has_few_of_its_own,
         the_template_has_none_for_what_comes,
+        a_template_that_has_most_of_what_it_may,
+        a_template_that_cannot_have_what_it_is_sent,
         a_worker_cannot_take_what_it_is_sent,
         a_pool_outlasts_one,
     ];
@@ -377,6 +379,34 @@ fn a_worker_cannot_take_what_it_is_sent(_: &Template) {
         let _ = told.socket().read_to_end(&mut rest);
     }
     assert!(rest.is_empty());
+}
+
+tine::function!(PREPARE = prepare);
+fn prepare(_: &mut tine::Items, _: Vec<Vec<u8>>) {}
+
+/// A template whose processes may open so many, and a prepared one of it that has 100.
+fn prepared_with_room_for(most: u64) -> Process {
+    let limit = Limit::to(most);
+    let template = Template::early().expect("no thread is running");
+    drop(limit);
+    let null = || std::fs::File::open("/dev/null").expect("/dev/null");
+    (0..100).fold(template.fork(), |process, _| process.send_fd(null())).call(PREPARE, [""; 0])
+}
+
+/// F2, F7: they are sorted in place, so that there may be nearly as many of them as can be open.
+fn a_template_that_has_most_of_what_it_may(_: &Template) {
+    let told = Told::run(prepared_with_room_for(130).fork(), ITEMS);
+    assert_eq!(items(told.socket()).len(), 100);
+    assert!(told.exit().success());
+}
+
+/// F2, F7, E15: one that cannot be is given up at once, with the reason.
+fn a_template_that_cannot_have_what_it_is_sent(_: &Template) {
+    for most in [60, 100, 103] {
+        let refusal = Told::run(prepared_with_room_for(most).fork(), ITEMS).refusal().to_string();
+        assert!(refusal.contains("given up") && refusal.contains("open files"), "{refusal}");
+        assert!(!refusal.contains("in a row"), "{refusal}");
+    }
 }
 
 /// B2: a shortage that passes costs a pool's jobs nothing but the wait.

@@ -192,7 +192,10 @@ fn follow(mut orders: Orders) -> (How, Vec<u8>) {
             (How::BadOrders, text.into_bytes())
         }
         Ok(Then::Leave) => (How::Dropped, Vec::new()),
-        Err(Stopped { how, text }) => (how, text.into_bytes()),
+        Err(Stopped { how, text }) => {
+            orders.refuse_link(&text);
+            (how, text.into_bytes())
+        }
     }
 }
 

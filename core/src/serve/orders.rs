@@ -155,41 +155,44 @@ impl Orders {
     #[cold]
     fn call(&mut self, function: &[u8], args: &[&[u8]]) -> Result<(), Stopped> {
         let args = args.iter().map(|arg| arg.to_vec()).collect();
-        prepare::call(function, &mut self.items, args).map_err(|text| self.unprepared(text))?;
+        prepare::call(function, &mut self.items, args).map_err(unprepared)?;
         exit_at_once();
         Ok(())
     }
 
     #[cold]
     fn load(&mut self, path: &[u8], file: &OwnedFd) -> Result<(), Stopped> {
-        prepare::load(path, file).map_err(|text| self.unprepared(text))?;
+        prepare::load(path, file).map_err(unprepared)?;
         exit_at_once();
         Ok(())
     }
 
     /// A process that was to serve says over its link why it does not; others have only last words.
     #[cold]
-    fn unprepared(&self, text: String) -> Stopped {
+    pub fn refuse_link(&mut self, text: &str) {
+        // What went wrong early was met before the order was followed.
+        let first = self.buffer[self.at..].first_chunk().and_then(|head| Header::decode(head).ok());
+        if first.is_some_and(|first| first.code == Message::LINK) {
+            self.link = self.fds.pop_front();
+        }
         if let Some(link) = &self.link {
             let refused = Message::Refused { errno: 0, what: text.as_bytes() };
             // An app that is gone will not ask.
             let _ = socket::send(link, &refused.encode(0, 0).0, &[]);
         }
-        Stopped { how: How::Unprepared, text }
     }
 
     /// Puts the sandbox on, if there is one; gives its posture in octets.
     fn confine(&mut self) -> Result<Vec<u8>, Stopped> {
-        self.items.sandbox.take().map_or_else(|| Ok(Vec::new()), |sandbox| self.put_on(&sandbox))
+        self.items.sandbox.take().map_or_else(|| Ok(Vec::new()), |sandbox| Orders::put_on(&sandbox))
     }
 
     #[cold]
-    fn put_on(&self, sandbox: &Sandbox) -> Result<Vec<u8>, Stopped> {
+    fn put_on(sandbox: &Sandbox) -> Result<Vec<u8>, Stopped> {
         let posture = sandbox.apply();
-        sandbox.check(&posture).map_err(|error| Stopped {
-            how: How::Unconfined,
-            ..self.unprepared(error.to_string())
-        })?;
+        sandbox
+            .check(&posture)
+            .map_err(|error| Stopped { how: How::Unconfined, text: error.to_string() })?;
         Ok(posture.encode())
     }
 
@@ -289,6 +292,11 @@ impl From<Error> for Stopped {
 struct Body {
     octets: Vec<u8>,
     fds: Vec<OwnedFd>,
+}
+
+#[cold]
+fn unprepared(text: String) -> Stopped {
+    Stopped { how: How::Unprepared, text }
 }
 
 fn unread(error: Errno) -> Error {

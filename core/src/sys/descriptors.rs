@@ -16,24 +16,38 @@ use rustix::io::DupFlags;
 /// everything else from 3 on.
 ///
 /// # Errors
-/// The kernel's; descriptors run out only when twice as many as are kept go past the limit.
+/// The kernel's; one number more is needed than are kept, or as many as they have to change places by.
 pub(crate) fn keep_only(
     first: OwnedFd,
     others: Vec<OwnedFd>,
 ) -> std::io::Result<(OwnedFd, Vec<OwnedFd>)> {
-    let beyond = FIRST + 1 + others.len() as RawFd;
-    // Out of the way of the places, so that no dup3 closes one that is still to be moved.
-    let aside = |fd: OwnedFd| match fd.into_raw_fd() {
-        fd if fd < beyond => duplicate_above(fd, beyond),
-        fd => Ok(fd),
-    };
-    let first = aside(first)?;
-    let others: Vec<RawFd> = others.into_iter().map(aside).collect::<Result<_, _>>()?;
-    let first = put(first, FIRST)?;
-    let others: std::io::Result<_> =
-        (FIRST + 1..).zip(others).map(|(place, fd)| put(fd, place)).collect();
+    let all = std::iter::once(first).chain(others);
+    let mut fds: Vec<RawFd> = all.map(OwnedFd::into_raw_fd).collect();
+    let beyond = FIRST + fds.len() as RawFd;
+    // Which of them lies where one is to be.
+    let mut lying = vec![None; beyond as usize];
+    for (index, fd) in fds.iter().enumerate() {
+        if let Some(place) = lying.get_mut(*fd as usize) {
+            *place = Some(index);
+        }
+    }
+    let mut kept = Vec::with_capacity(fds.len());
+    for (index, place) in (FIRST..beyond).enumerate() {
+        if let Some(other) = lying[place as usize].take().filter(|other| *other != index) {
+            // Out of the way, so that dup3 does not close one that is still to be moved.
+            fds[other] = duplicate_above(fds[other], beyond)?;
+        }
+        let fd = fds[index];
+        kept.push(put(fd, place)?);
+        match lying.get_mut(fd as usize) {
+            Some(left) => *left = None,
+            // Its number may be what the next one needs.
+            // SAFETY: see the top: it was given up to this function, which has just moved it.
+            None => drop(unsafe { OwnedFd::from_raw_fd(fd) }),
+        }
+    }
     close_from(beyond)?;
-    Ok((first, others?))
+    Ok((kept.remove(0), kept))
 }
 
 /// The same, where nothing else is to be kept: what most processes do, and so in the code of who calls it.

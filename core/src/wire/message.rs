@@ -215,6 +215,9 @@ impl<'a> Message<'a> {
     /// The code of [`Message::Arg`], whose body may lie in a file that is made once for many.
     pub const ARG: u8 = 32;
 
+    /// The code of [`Message::Link`], which is met where the orders cannot be followed.
+    pub const LINK: u8 = 36;
+
     const STARTED: u8 = 16;
     const RUN: u8 = 37;
 
@@ -241,7 +244,7 @@ impl<'a> Message<'a> {
             Message::Fds => 33,
             Message::Call { .. } => 34,
             Message::Load { .. } => 35,
-            Message::Link => 36,
+            Message::Link => Self::LINK,
             Message::Serve => 38,
             Message::Run { .. } => Self::RUN,
             Message::Execute(_) => 39,
@@ -346,7 +349,7 @@ impl<'a> Message<'a> {
             33 => Message::Fds,
             34 => Message::Call { function: fields.octets()?, args: all(&mut fields)? },
             35 => Message::Load { path: fields.rest() },
-            36 => Message::Link,
+            Self::LINK => Message::Link,
             Self::RUN => Message::Run { report: fields.flag()?, entry: fields.rest() },
             38 => Message::Serve,
             39 => Message::Execute(Execute::decode(&mut fields)?),
