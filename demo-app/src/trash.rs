@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
@@ -54,8 +55,9 @@ fn infos(trash: &Path) -> HashMap<PathBuf, OsString> {
         else {
             continue;
         };
-        let Some(path) = glib::Uri::unescape_string(&path, None) else { continue };
-        let path = PathBuf::from(path.as_str());
+        // Names are octets, of no encoding.
+        let Ok(path) = glib::Uri::unescape_bytes(&path, None) else { continue };
+        let path = PathBuf::from(OsString::from_vec(path.to_vec()));
         if latest.get(&path).is_none_or(|known| *known.0 <= *date) {
             latest.insert(path, (date.into(), name.to_owned()));
         }
@@ -88,7 +90,7 @@ async fn restore_by_gvfs(wanted: HashMap<PathBuf, u32>) -> Vec<u32> {
             break;
         }
         for info in infos {
-            let origin = info.attribute_byte_string(ORIGIN).map(PathBuf::from);
+            let origin = info.attribute_as_string(ORIGIN).map(|origin| unescaped(&origin));
             let Some((origin, id)) = origin.and_then(|origin| wanted.get_key_value(&origin)) else {
                 continue;
             };
@@ -103,6 +105,18 @@ async fn restore_by_gvfs(wanted: HashMap<PathBuf, u32>) -> Vec<u32> {
         }
     }
     back
+}
+
+/// A path as GIO writes octets out: `\\xff` for those that are no printable ASCII, and for the backslash.
+fn unescaped(text: &str) -> PathBuf {
+    let mut parts = text.split("\\x");
+    let mut octets = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or_default();
+        octets.extend(u8::from_str_radix(digits, 16));
+        octets.extend(rest.as_bytes());
+    }
+    OsString::from_vec(octets).into()
 }
 
 #[cfg(test)]
@@ -123,8 +137,21 @@ mod tests {
         write("a.2.png.trashinfo", &entry("/x/a%20%C3%A4.png", 3));
         write("a.3.png.trashinfo", &entry("/x/a%20%C3%A4.png", 1));
         write("b.trashinfo", "garbage");
+        write("c.trashinfo", &entry("/x/%FF%0A.png", 1));
         let infos = infos(trash.path());
-        assert_eq!(infos.len(), 1);
+        assert_eq!(infos.len(), 2);
         assert_eq!(infos[Path::new("/x/a ä.png")], "a.2.png");
+        assert_eq!(infos[&PathBuf::from(OsString::from_vec(b"/x/\xff\n.png".into()))], "c");
+    }
+
+    #[test]
+    fn octets_are_as_gio_tells_them() {
+        let info = gio::FileInfo::new();
+        for path in ["/x/a b.png", "/x/\n\\x41ä.png", "\\", ""] {
+            info.set_attribute_byte_string("trash::orig-path", path);
+            let told = info.attribute_as_string("trash::orig-path").unwrap();
+            assert_eq!(unescaped(&told), Path::new(path));
+        }
+        assert_eq!(unescaped(r"/\xff\x5cx").into_os_string().into_vec(), b"/\xff\\x");
     }
 }

@@ -4,7 +4,9 @@ mod desktop;
 
 use desktop::colours::{BLUE, GREEN, LARGE, RED, TILE, see_grid, see_large, view};
 use desktop::{Desktop, Hand, Reader, Screen, write_plain};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -118,6 +120,27 @@ fn trash_can_be_undone() {
     hand.press(&["Escape", "ctrl+a", "Delete"]);
     hand.see("no tiles", |screen| [RED, GREEN, BLUE].iter().all(|color| !screen.has(*color, 100)));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    hand.close();
+}
+
+/// K3. Names are octets, of no encoding.
+#[test]
+fn what_has_an_odd_name_comes_back_from_the_trash() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("odd");
+    let path = folder.join(OsStr::from_bytes(b"a\n\xff%41\\x41.png"));
+    write_plain(&folder.join("b.png"), 400, 400, GREEN);
+    fs::rename(folder.join("b.png"), &path).unwrap();
+    write_plain(&folder.join("b.png"), 400, 400, RED);
+    let hand = view(&desktop, &folder);
+    let see_both = || hand.see("both", |screen| screen.has(GREEN, TILE) && screen.has(RED, TILE));
+    see_both();
+    hand.press(&["Home", "Delete"]);
+    hand.see("no green tile", |screen| !screen.has(GREEN, 100) && screen.has(RED, TILE));
+    assert!(!path.exists());
+    hand.press(&["ctrl+z"]);
+    see_both();
+    assert!(path.exists());
     hand.close();
 }
 
