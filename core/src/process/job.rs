@@ -22,7 +22,7 @@ use rustix::process::Signal;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::link::{Link, Snapshot};
+use super::link::{Link, PAUSE, Snapshot, crowded};
 use super::listing::{Phase, Underway};
 use super::recipe::{Recipe, Then};
 use super::said::Said;
@@ -30,7 +30,7 @@ use super::{Exit, Template};
 use crate::log::note;
 use crate::sys::stamp::stamp;
 use crate::wire::{self, Message, Outbox, Waiting};
-use crate::{Error, ErrorKind, Interest, Io, Posture, Result};
+use crate::{Error, ErrorKind, Interest, Io, Posture, Result, Timer};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;
 pub(super) type OnExit = Box<dyn FnOnce(Exit)>;
@@ -72,6 +72,8 @@ pub(super) struct Job {
     outlives: bool,
     /// Waits for room in the socket, or for the process to be ready.
     watcher: RefCell<Option<Io>>,
+    /// Since when its descriptors are held up, and until the next try.
+    crowd: RefCell<Option<(Instant, Timer)>>,
     /// Waits for its end when the template is not there to tell it.
     end: RefCell<Option<Io>>,
     on_run: RefCell<Option<OnRun>>,
@@ -111,6 +113,7 @@ impl Job {
             socket: RefCell::default(),
             orders: RefCell::default(),
             watcher: RefCell::default(),
+            crowd: RefCell::default(),
             end: RefCell::default(),
             on_run: RefCell::new(Some(on_run)),
             on_exit: RefCell::default(),
@@ -179,7 +182,7 @@ impl Job {
 
     /// Goes back to where it was held back.
     pub fn wait(&self) {
-        drop((self.watcher.take(), self.socket.take(), self.orders.take()));
+        drop((self.watcher.take(), self.socket.take(), self.orders.take(), self.crowd.take()));
         self.stage.set(Stage::Waiting);
     }
 
@@ -209,15 +212,37 @@ impl Job {
             // A process that is gone takes no orders, and its end is told.
             return;
         }
+        if self.orders.borrow().is_crowded() {
+            return self.try_later();
+        }
         if !self.orders.borrow().is_empty() {
             return self.watch(socket, Interest::WRITABLE, Job::room_for_orders);
         }
-        drop(self.recipe.take());
+        drop((self.crowd.take(), self.recipe.take()));
         if self.reports {
             return self.watch(socket, Interest::READABLE, Job::maybe_ready);
         }
         drop(socket);
         self.deliver();
+    }
+
+    /// Tries again to send the descriptors that others hold up, for as long as a template may take to answer.
+    fn try_later(self: &Rc<Self>) {
+        let deadline =
+            self.recipe.borrow().as_ref().map(|asking| asking.template.core().deadline());
+        let since = self.crowd.take().map_or_else(Instant::now, |(since, _)| since);
+        if deadline.is_some_and(|deadline| since.elapsed() > deadline) {
+            return self.fail_later(crowded());
+        }
+        let job = Rc::downgrade(self);
+        let timer = crate::queue().after(PAUSE, move || {
+            if let Some(job) = job.upgrade()
+                && job.stage.get() == Stage::Started
+            {
+                job.write_orders();
+            }
+        });
+        self.crowd.replace(Some((since, timer)));
     }
 
     fn watch(self: &Rc<Self>, fd: Rc<OwnedFd>, interest: Interest, then: fn(&Rc<Job>)) {
@@ -243,7 +268,9 @@ impl Job {
     fn room_for_orders(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
         let flushed = self.orders.borrow_mut().flush(&*socket);
-        if flushed.is_err() || self.orders.borrow().is_empty() {
+        let orders = self.orders.borrow();
+        if flushed.is_err() || orders.is_empty() || orders.is_crowded() {
+            drop(orders);
             self.unwatch(|job| {
                 if job.stage.get() == Stage::Started {
                     job.write_orders();

@@ -25,7 +25,7 @@ use crate::wire::{Inbox, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Readiness, Result, Timer};
 use shortage::Shortage;
 
-pub(super) use shortage::is_shortage;
+pub(super) use shortage::{PAUSE, crowded, is_shortage};
 
 /// Requests that a template has and has not answered. More wait in the app, where they hold no descriptor.
 const ASKED_MAX: usize = 64;
@@ -69,6 +69,8 @@ pub(super) struct Link {
     retired: Cell<bool>,
     inbox: RefCell<Inbox>,
     shortage: RefCell<Shortage>,
+    /// Runs until what is refused now is tried again.
+    crowd: RefCell<Option<Timer>>,
 }
 
 /// The app's state at one moment.
@@ -135,6 +137,7 @@ impl Link {
             retired: Cell::new(false),
             inbox: RefCell::default(),
             shortage: RefCell::default(),
+            crowd: RefCell::default(),
         });
         let weak = Rc::downgrade(&link);
         let socket = Rc::clone(&link.socket);
@@ -233,7 +236,9 @@ impl Link {
     fn flush(self: &Rc<Self>) {
         // A template that is gone is seen when its end is read.
         let broken = self.outbox.borrow_mut().flush(&*self.socket).is_err();
-        let awaits_room = !broken && !self.outbox.borrow().is_empty();
+        let is_crowded = !broken && self.outbox.borrow().is_crowded();
+        self.crowd.replace(is_crowded.then(|| self.try_later()));
+        let awaits_room = !broken && !is_crowded && !self.outbox.borrow().is_empty();
         if self.awaits_room.replace(awaits_room) != awaits_room {
             let interest = if awaits_room {
                 Interest::READABLE | Interest::WRITABLE

@@ -8,7 +8,7 @@ use rustix::event::epoll::EventFlags;
 use rustix::fs::Mode;
 
 use crate::wire::{Inbox, Message, Outbox, State};
-use crate::{Result, sys};
+use crate::{Error, Result, sys};
 
 /// One queue of the app, seen from the template.
 pub(super) struct Link {
@@ -52,12 +52,17 @@ impl Link {
         fd: Option<OwnedFd>,
     ) -> Result<Option<EventFlags>> {
         self.outbox.send(&self.socket, message, id, fd)?;
-        Ok(self.interest())
+        self.flush().map_err(Error::from)
     }
 
     /// Sends what fits; tells the same.
     pub fn flush(&mut self) -> rustix::io::Result<Option<EventFlags>> {
         self.outbox.flush(&self.socket)?;
+        if self.outbox.is_crowded() {
+            // A pidfd, without which the app does.
+            self.outbox.drop_fds();
+            self.outbox.flush(&self.socket)?;
+        }
         Ok(self.interest())
     }
 

@@ -218,6 +218,9 @@ impl<'a> Message<'a> {
     /// The code of [`Message::Link`], which is met where the orders cannot be followed.
     pub const LINK: u8 = 36;
 
+    /// The codes of [`Message::Fork`] and [`Message::Exec`].
+    pub const REQUESTS: [u8; 2] = [3, 5];
+
     const STARTED: u8 = 16;
     const RUN: u8 = 37;
 
@@ -229,9 +232,9 @@ impl<'a> Message<'a> {
         match self {
             Message::Connect => 1,
             Message::State(_) => 2,
-            Message::Fork(_) => 3,
+            Message::Fork(_) => Self::REQUESTS[0],
             Message::Spares { .. } => 4,
-            Message::Exec => 5,
+            Message::Exec => Self::REQUESTS[1],
             Message::Begin => Self::BEGIN,
             #[cfg(feature = "testing")]
             Message::Inject(_) => 7,

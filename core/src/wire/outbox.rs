@@ -18,6 +18,8 @@ pub(crate) struct Outbox {
     parcels: VecDeque<Parcel>,
     /// Each message is a parcel of its own, for a link; else they are sent together.
     boundaries: bool,
+    /// What is to go next was refused because too many descriptors are under way for this user (unix(7)).
+    crowded: bool,
 }
 
 /// Octets that go out together, with the descriptors that travel with the first of them.
@@ -153,6 +155,7 @@ impl Outbox {
                 continue;
             }
             let fds: Vec<BorrowedFd<'_>> = parcel.fds.iter().map(|fd| fd.as_fd()).collect();
+            self.crowded = false;
             match socket::send(&socket, &parcel.octets[parcel.sent..], &fds) {
                 Ok(sent) => {
                     total += sent;
@@ -161,12 +164,45 @@ impl Outbox {
                 }
                 // A socket smaller than the message: what is too long for it travels apart.
                 Err(Errno::MSGSIZE) if parcel.octets.len() > HEADER => parcel.lengthen()?,
-                // Full; or too many descriptors are under way for this user (unix(7)): both pass.
-                Err(Errno::AGAIN | Errno::TOOMANYREFS) => break,
+                // It is full, which passes; as does this, for whatever reason others have.
+                Err(Errno::AGAIN) => break,
+                Err(Errno::TOOMANYREFS) => {
+                    self.crowded = true;
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
         Ok(total)
+    }
+
+    /// Tells whether something waits for others to receive descriptors. No event tells when they have: room in the socket
+    /// is none, and there may be some all the while.
+    pub fn is_crowded(&self) -> bool {
+        self.crowded && !self.parcels.is_empty()
+    }
+
+    /// Takes back the requests for processes that are not sent yet, and gives their ids.
+    pub fn take_back(&mut self) -> Vec<u64> {
+        let mut ids = Vec::new();
+        self.parcels.retain(|parcel| {
+            let header = parcel.octets.first_chunk().and_then(|head| Header::decode(head).ok());
+            let request = header.filter(|header| Message::REQUESTS.contains(&header.code));
+            ids.extend(request.map(|header| header.id));
+            request.is_none()
+        });
+        ids
+    }
+
+    /// Goes without the descriptors of what waits, but for those that a body lies in.
+    pub fn drop_fds(&mut self) {
+        for Parcel { octets, fds, .. } in &mut self.parcels {
+            let header = octets.first_chunk().and_then(|head| Header::decode(head).ok());
+            if let Some(header) = header.filter(|header| !header.long) {
+                octets.splice(..HEADER, Header { fds: 0, ..header }.encode());
+                fds.clear();
+            }
+        }
     }
 }
 

@@ -34,6 +34,10 @@ impl Link {
         if self.has_answer() || self.was_held_up(since) {
             return self.be_patient();
         }
+        if self.give_up_unsent() {
+            self.pump();
+            return self.close_if_done();
+        }
         if !self.nudged.replace(true) {
             self.nudge();
             return self.be_patient();

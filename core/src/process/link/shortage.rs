@@ -12,6 +12,9 @@ use crate::{Error, Timer};
 /// How long a request waits for the end of any process, of which some may run for ever.
 const PATIENCE: Duration = Duration::from_millis(300);
 
+/// How long what others hold up waits for its next try: nothing tells when that is worth it.
+pub(in super::super) const PAUSE: Duration = Duration::from_millis(10);
+
 #[derive(Default)]
 pub(super) enum Shortage {
     #[default]
@@ -49,6 +52,39 @@ impl Link {
             Shortage::None | Shortage::Lasts => false,
         }
     }
+}
+
+impl Link {
+    /// Tries again to send what has descriptors with it, after a while.
+    pub(super) fn try_later(self: &Rc<Self>) -> Timer {
+        let link = Rc::downgrade(self);
+        crate::queue().after(PAUSE, move || {
+            if let Some(link) = link.upgrade() {
+                link.flush();
+            }
+        })
+    }
+
+    /// Fails requests that could not even be sent, for which no template is to blame; tells whether there were any.
+    pub(super) fn give_up_unsent(self: &Rc<Self>) -> bool {
+        let mut outbox = self.outbox.borrow_mut();
+        let unsent = if outbox.is_crowded() { outbox.take_back() } else { Vec::new() };
+        drop(outbox);
+        for id in &unsent {
+            self.asked.set(self.asked.get().saturating_sub(1));
+            let job = self.jobs.borrow_mut().remove(id);
+            if let Some(job) = job {
+                job.fail_later(crowded());
+            }
+        }
+        !unsent.is_empty()
+    }
+}
+
+/// The error of what could not be sent for too long.
+pub(in super::super) fn crowded() -> Error {
+    let what = "send a descriptor: too many are under way between processes of this user (unix(7), ETOOMANYREFS)";
+    Error::system(what, Errno::TOOMANYREFS)
 }
 
 /// Tells whether something has run out that others may give back.

@@ -1,0 +1,107 @@
+//! Rule 4, B4: where as many descriptors are under way as a user may have (unix(7), ETOOMANYREFS), whoever has sent them,
+//! requests wait without turning round, and are refused in the end; no template is to blame.
+
+use std::fs::File;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tine::Template;
+use tine_tests::places::{output_of, this};
+use tine_tests::told::Told;
+use tine_tests::workers::{ITEMS, RETURN, STAY};
+use tine_tests::{cases, native, runner};
+
+/// How long a template may leave a request without an answer.
+const DEADLINE: Duration = Duration::from_millis(600);
+
+fn main() -> ExitCode {
+    // Started by a test below.
+    if let Ok(deed) = std::env::var("TINE_TEST_DEED") {
+        println!("main");
+        // Root may have any number.
+        if rustix::process::geteuid().is_root() {
+            native::become_user(65534);
+        }
+        setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: Some(64) })
+            .expect("lower");
+        let template = Template::early().expect("first line of main");
+        template.set_deadline(DEADLINE);
+        match deed.as_str() {
+            "passes" => passes(&template),
+            _ => lasts(&template),
+        }
+        return ExitCode::SUCCESS;
+    }
+    let template = Template::early().expect("first line of main");
+    runner::run(&template, cases![a_crowd_that_passes, a_crowd_that_lasts])
+}
+
+/// Has as many under way as there may be, until it is dropped.
+struct Crowd(UnixStream, UnixStream);
+
+impl Crowd {
+    fn gather() -> Crowd {
+        let (near, far) = UnixStream::pair().expect("sockets");
+        while tine::send_fds(&near, b"x", &[near.as_fd(); 16]).is_ok() {}
+        Crowd(near, far)
+    }
+}
+
+/// Requests of all kinds.
+fn requests(template: &Template) -> [Told; 3] {
+    let null = || File::open("/dev/null").expect("/dev/null");
+    [
+        Told::run(template.fork(), RETURN),
+        Told::run(template.fresh(), RETURN),
+        Told::run(template.fork().send_fd(null()).send_fd(null()), ITEMS),
+    ]
+}
+
+/// Turns the queue for so long; gives how often there was something to do.
+fn turn_for(time: Duration) -> u32 {
+    let (begun, mut turns) = (Instant::now(), 0);
+    while let Some(left) = time.checked_sub(begun.elapsed()).filter(|left| !left.is_zero()) {
+        tine::queue().turn(Some(left)).expect("a queue");
+        turns += 1;
+    }
+    turns
+}
+
+fn passes(template: &Template) {
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+    let crowd = Crowd::gather();
+    let told = requests(template);
+    let turns = turn_for(DEADLINE / 2);
+    assert!(turns < 200, "{turns} turns with nothing to do");
+    assert!(told.iter().all(|told| told.words().is_empty()));
+    drop(crowd);
+    told.iter().for_each(|told| assert!(told.exit().success(), "{}", told.exit()));
+    println!("{} deaths", template.report().deaths);
+}
+
+fn lasts(template: &Template) {
+    let told = Told::run(template.fork(), STAY);
+    let socket = told.socket();
+    let crowd = Crowd::gather();
+    for told in requests(template) {
+        let refusal = told.refusal().to_string();
+        assert!(refusal.contains("ETOOMANYREFS"), "{refusal}");
+    }
+    drop((crowd, socket));
+    assert!(told.exit().success(), "{}", told.exit());
+    for told in requests(template) {
+        assert!(told.exit().success(), "{}", told.exit());
+    }
+    println!("{} deaths", template.report().deaths);
+}
+
+fn a_crowd_that_passes(_: &Template) {
+    assert_eq!(output_of(Command::new(this()).env("TINE_TEST_DEED", "passes")), ["0 deaths"]);
+}
+
+fn a_crowd_that_lasts(_: &Template) {
+    assert_eq!(output_of(Command::new(this()).env("TINE_TEST_DEED", "lasts")), ["0 deaths"]);
+}
