@@ -41,6 +41,17 @@ pub fn this() -> PathBuf {
     std::env::current_exe().expect("this program")
 }
 
+/// This program, which other users can execute as well.
+///
+/// # Panics
+/// When there is no room for it.
+pub fn copy_into(folder: &Path) -> PathBuf {
+    let copy = folder.join("program");
+    std::fs::copy(this(), &copy).expect("a copy");
+    mark(&copy, 0o755);
+    copy
+}
+
 /// Sets a file's mode.
 ///
 /// # Panics

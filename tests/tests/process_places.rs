@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tine::Template;
-use tine_tests::places::{ANSWER, HERE, answer_of, loader, mark, output_of, this};
+use tine_tests::places::{ANSWER, HERE, answer_of, copy_into, loader, mark, output_of, this};
 use tine_tests::told::{Told, eventually};
 use tine_tests::{cases, native, processes, runner};
 
@@ -166,14 +166,6 @@ fn folder() -> tempfile::TempDir {
     folder
 }
 
-/// This program, which other users can execute as well.
-fn copy_into(folder: &Path) -> PathBuf {
-    let copy = folder.join("program");
-    std::fs::copy(this(), &copy).expect("a copy");
-    mark(&copy, 0o755);
-    copy
-}
-
 /// A copy of this program that runs as nobody; None, where a test cannot have one.
 fn set_user_id(folder: &Path) -> Option<PathBuf> {
     let copy = copy_into(folder);
@@ -268,7 +260,7 @@ fn a_program_that_has_become_another_user(_: &Template) {
         return;
     }
     let folder = folder();
-    let lines = deed(&copy_into(folder.path()), "becomes-another-user");
+    let lines = deed(copy_into(folder.path()), "becomes-another-user");
     assert!(lines[0] == HERE && lines[2] == HERE, "{lines:?}");
     assert!(lines[1].contains("has become another user"), "{lines:?}");
     assert_eq!(lines.len(), 3, "{lines:?}");
