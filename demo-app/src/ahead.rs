@@ -59,7 +59,7 @@ impl Ahead {
         }
         let unreadable = Rc::new(Cell::new(false));
         let note = Rc::clone(&unreadable);
-        gallery.connect_unreadable(move |_, _, _| note.set(true));
+        gallery.connect_unreadable(move |_, _, why| note.set(!why.is_empty()));
         gallery.open(None, vec![Source::Folder(folder.clone(), None)]).ok()?;
         give_head_start(&gallery);
         Some(Self { folder: folder.clone(), gallery, measures, unreadable })

@@ -38,7 +38,7 @@ glib::wrapper! {
     /// The pictures, their thumbnails, and the workers that make them.
     ///
     /// Signals: `thumbnail` (id) when there is one, or never will be; `changed` (id) when a picture's
-    /// file has; `unreadable` (path, reason) for a folder.
+    /// file has; `unreadable` (path, reason) for a folder; without a reason it can be read again.
     pub struct Gallery(ObjectSubclass<imp::Gallery>);
 }
 

@@ -14,6 +14,7 @@ use rustix::fs::FileType;
 
 use crate::arrange::{Arrangement, Known, fold};
 use crate::catalog::{Catalog, Kind};
+use crate::files::describe;
 use crate::id_set::IdSet;
 use crate::listing::kind;
 use crate::monitor;
@@ -90,11 +91,11 @@ impl Index {
     ) {
         let (catalog, folder) = (catalog.clone(), folder.to_owned());
         self.run(move |known| {
-            let names = match what {
-                monitor::News::Names(names) => names,
+            let (names, trouble) = match what {
+                monitor::News::Names(names) => (names, None),
                 monitor::News::All => all(&catalog, &folder),
             };
-            let news = look_at(&catalog, &folder, names);
+            let news = News { trouble, ..look_at(&catalog, &folder, names) };
             for id in &news.there {
                 known.forget(&catalog, *id);
             }
@@ -119,6 +120,8 @@ pub struct News {
     pub pictures: Vec<OsString>,
     /// Folders that are not known.
     pub folders: Vec<OsString>,
+    /// If all of it was looked at: why the folder cannot be read, in words; empty if it can.
+    pub trouble: Option<String>,
 }
 
 fn look_at(catalog: &Catalog, folder: &Path, mut names: HashSet<OsString>) -> News {
@@ -142,13 +145,14 @@ fn look_at(catalog: &Catalog, folder: &Path, mut names: HashSet<OsString>) -> Ne
     news
 }
 
-/// All names that are in a folder, or were.
-fn all(catalog: &Catalog, folder: &Path) -> HashSet<OsString> {
+/// All names that are in a folder, or were; and why it cannot be read, if that is so, or nothing.
+fn all(catalog: &Catalog, folder: &Path) -> (HashSet<OsString>, Option<String>) {
     let known = catalog.chunks().filter(|chunk| chunk.folder() == folder);
     let known = known.flat_map(|chunk| chunk.ids().map(|id| chunk.name(id).to_owned()));
-    // One that cannot be read, or is gone, has none.
-    let there = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    known.chain(there.map(|entry| entry.file_name())).collect()
+    let there = std::fs::read_dir(folder);
+    let trouble = there.as_ref().err().map(describe).unwrap_or_default();
+    let there = there.into_iter().flatten().flatten();
+    (known.chain(there.map(|entry| entry.file_name())).collect(), Some(trouble))
 }
 
 /// What a name stands for now; `None` if it is gone, or not shown.
@@ -204,6 +208,7 @@ mod tests {
             gone: vec![1],
             pictures: vec!["new.png".into()],
             folders: vec!["sub".into()],
+            trouble: None,
         };
         assert_eq!(look_at(&catalog, folder.path(), names), expected);
     }

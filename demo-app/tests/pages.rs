@@ -61,6 +61,33 @@ fn it_is_said_why_there_is_nothing_to_see() {
     fs::set_permissions(folder.join("1-locked"), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
+/// K3: a folder that goes while it is shown is not an empty one; and what cannot be trashed stays, with the reason.
+#[test]
+fn what_goes_and_what_does_not_is_told() {
+    let desktop = Desktop::start();
+    let folder = desktop
+        .pictures("a folder with a long name, so that it takes all of the room that there is");
+    write_plain(&folder.join("a.png"), 300, 300, RED);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let reader = Reader::start(&desktop);
+    let hand = view_as_others(&desktop, &folder);
+    reader.hear_text("a.png");
+    hand.press(&["Home", "Delete"]);
+    reader.hear_text("Not moved to the trash: Permission denied");
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+    let away = desktop.path("away");
+    fs::rename(&folder, &away).unwrap();
+    reader.hear_text("This Folder Cannot Be Read");
+    reader.hear("the reason", |told| told.name.ends_with(": does not exist"));
+    fs::create_dir(&folder).unwrap();
+    reader.hear_text("There are no pictures here");
+    fs::remove_dir(&folder).unwrap();
+    reader.hear_text("This Folder Cannot Be Read");
+    fs::rename(&away, &folder).unwrap();
+    reader.hear_text("a.png");
+    hand.close();
+}
+
 /// K3: shortcuts window, about window; the keyboard is the grid's again afterwards.
 #[test]
 fn keys_and_makers_are_told() {

@@ -196,6 +196,10 @@ impl Gallery {
         for id in changed {
             self.changed(id);
         }
+        if let Some(why) = news.trouble {
+            let path = folder.to_string_lossy();
+            self.obj().emit_by_name::<()>("unreadable", &[&path.as_ref(), &why]);
+        }
         let folder: Arc<Path> = folder.into();
         for (kind, names) in [(Kind::Folder, news.folders), (Kind::Picture, news.pictures)] {
             if !names.is_empty() {

@@ -77,7 +77,9 @@ impl Window {
                     this.say("Folders stay where they are");
                 }
                 Some(Trouble::Error(error)) => {
-                    this.say(&format!("Not moved to the trash: {error}"))
+                    // Behind the file's name, which says nothing new and leaves no room for the reason.
+                    let why = error.message().rsplit(": ").next().unwrap_or_default();
+                    this.say(&format!("Not moved to the trash: {why}"));
                 }
                 Some(Trouble::Folders) | None => (),
             }

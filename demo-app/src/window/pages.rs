@@ -38,8 +38,11 @@ impl Window {
         let this = self.downgrade();
         signals.add(|gallery| {
             gallery.connect_unreadable(move |_, path, why| {
-                let trouble = format!("{path}: {why}");
-                this.upgrade().inspect(|this| drop(this.imp().trouble.replace(Some(trouble))));
+                let trouble = (!why.is_empty()).then(|| format!("{path}: {why}"));
+                if let Some(this) = this.upgrade() {
+                    this.imp().trouble.replace(trouble);
+                    this.explain_emptiness();
+                }
             })
         });
         let this = self.downgrade();
