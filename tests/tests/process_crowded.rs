@@ -40,13 +40,15 @@ fn main() -> ExitCode {
 }
 
 /// Has as many under way as there may be, until it is dropped.
-struct Crowd(UnixStream, UnixStream);
+struct Crowd {
+    _ends: [UnixStream; 2],
+}
 
 impl Crowd {
     fn gather() -> Crowd {
         let (near, far) = UnixStream::pair().expect("sockets");
         while tine::send_fds(&near, b"x", &[near.as_fd(); 16]).is_ok() {}
-        Crowd(near, far)
+        Crowd { _ends: [near, far] }
     }
 }
 

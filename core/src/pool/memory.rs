@@ -4,6 +4,8 @@ use std::fmt;
 use std::fs;
 use std::iter::Sum;
 
+use crate::sys;
+
 /// The resident memory of a process, or of many, in octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -18,21 +20,22 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Looks at a process, in any thread; None when it is gone.
+    /// Looks at a process, in any thread; None when it is gone, or /proc is that of another PID namespace.
     ///
     /// Exact where the kernel lets us look (proc(5), `smaps_rollup`). The process of a sandbox with
     /// [`Rung::Undumpable`](crate::Rung::Undumpable) shows its sums only (`statm`): all that is no file then
     /// counts as private, and nothing as saved.
     pub fn of(pid: u32) -> Option<Memory> {
         match fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) {
-            Ok(rollup) => Memory::from_rollup(&rollup),
-            Err(_) => Memory::at_most(pid),
+            Ok(rollup) if sys::is_numbered_alike() => Memory::from_rollup(&rollup),
+            _ => Memory::at_most(pid),
         }
     }
 
     /// The same, quick and rough: the private part is at most so large.
     pub(super) fn at_most(pid: u32) -> Option<Memory> {
-        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+        let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok();
+        let statm = statm.filter(|_| sys::is_numbered_alike())?;
         Memory::from_statm(&statm, rustix::param::page_size() as u64)
     }
 

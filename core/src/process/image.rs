@@ -12,9 +12,10 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::body::Body;
+use super::obstacles;
 use crate::serve::image::{self, Library};
 use crate::wire::{Message, socket};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What is executed.
 pub(super) enum Image {
@@ -45,6 +46,11 @@ impl Image {
 
     /// Executes it as a template. The C library's posix_spawn does it, so that the app's size costs nothing.
     pub fn execute(&self) -> Result<Body> {
+        if let Some(elsewhere) = obstacles::elsewhere() {
+            let message =
+                format!("cannot execute {self} as a template of this program: {elsewhere}");
+            return Err(Error::new(ErrorKind::Misuse, message));
+        }
         let (near, far) =
             socket::link_pair().map_err(|error| Error::system("make a link", error))?;
         let (begin, _) = Message::Begin.encode(0, 0);

@@ -1,5 +1,6 @@
 //! Flow 2, before its beginning: what makes it too late to fork this program.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::RawFd;
 use std::path::Path;
@@ -11,7 +12,8 @@ use crate::{Error, ErrorKind, Result, queue, sys};
 /// # Errors
 /// [`ErrorKind::TooLate`], naming threads, toolkit or descriptor, and what to do.
 pub(super) fn check() -> Result<()> {
-    let found: Vec<String> = [threads()?, toolkit().into_iter().collect(), descriptors()?].concat();
+    let others = [elsewhere(), toolkit()].into_iter().flatten().collect();
+    let found: Vec<String> = [threads()?, others, descriptors()?].concat();
     if found.is_empty() {
         return Ok(());
     }
@@ -24,7 +26,10 @@ pub(super) fn check() -> Result<()> {
 
 /// Threads other than this one, by name: a lock that one of them holds stays locked in the copy.
 fn threads() -> Result<Vec<String>> {
-    let me = rustix::thread::gettid().as_raw_nonzero().get().to_string();
+    // As this /proc numbers it, which may be that of an outer PID namespace.
+    let me =
+        fs::read_link("/proc/thread-self").ok().and_then(|path| path.file_name().map(Into::into));
+    let me: OsString = me.unwrap_or_else(|| rustix::thread::gettid().to_string().into());
     let tasks = fs::read_dir("/proc/self/task").map_err(|error| {
         Error::system("count the threads of this program in /proc/self/task", error)
     })?;
@@ -32,10 +37,11 @@ fn threads() -> Result<Vec<String>> {
     for task in tasks {
         let task =
             task.map_err(|error| Error::system("count the threads of this program", error))?;
-        let id = task.file_name().to_string_lossy().into_owned();
+        let id = task.file_name();
         if id != me
             && let Some(name) = running(&task.path())
         {
+            let id = id.to_string_lossy();
             threads.push(format!("thread {id} ({name}) is running"));
         }
     }
@@ -60,6 +66,20 @@ fn running(task: &Path) -> Option<String> {
     let flags = fields.split_ascii_whitespace().nth(6).and_then(|flags| flags.parse().ok());
     let name = before.split_once('(').map_or("", |(_, name)| name);
     (flags.unwrap_or(0) & EXITING == 0).then(|| name.into())
+}
+
+/// That children of this thread are in another PID namespace than itself (unshare(2), setns(2)): the first of them
+/// would be the namespace's process 1, whose end is that of all, and none can be made after it. All have other numbers
+/// there than here.
+pub(super) fn elsewhere() -> Option<String> {
+    let own = fs::read_link("/proc/thread-self/ns/pid").ok()?;
+    let childrens = "/proc/thread-self/ns/pid_for_children";
+    let is_elsewhere = match fs::read_link(childrens) {
+        Ok(childrens) => childrens != own,
+        // It leads nowhere before the first of them.
+        Err(_) => fs::symlink_metadata(childrens).is_ok(),
+    };
+    is_elsewhere.then(|| "its children begin in another PID namespace (unshare, setns)".into())
 }
 
 /// GLib's types and GTK: not safe to fork once initialised, which linking them alone does not do.

@@ -83,8 +83,8 @@ impl Template {
     ///
     /// # Errors
     /// - [`ErrorKind::TooLate`](crate::ErrorKind::TooLate): the program has a second thread, GLib types or
-    ///   GTK are initialised, or a descriptor shows that an event loop or a display connection lives here
-    ///   already. The message names each. This is so under `cargo test`, whose harness has threads.
+    ///   GTK are initialised, a descriptor shows that an event loop or a display connection lives here
+    ///   already, or children begin in another PID namespace. The message names each. This is so under `cargo test`, whose harness has threads.
     /// - [`ErrorKind::System`](crate::ErrorKind::System): fork(2) or a descriptor was refused.
     ///
     /// # Examples
@@ -120,7 +120,8 @@ impl Template {
     /// # Errors
     /// - [`ErrorKind::System`](crate::ErrorKind::System): no /proc, or no process or descriptor to be had.
     /// - [`ErrorKind::Misuse`](crate::ErrorKind::Misuse): the image would run with more rights than its user
-    ///   has (set-user-id and the like), and so look at nothing that it is told.
+    ///   has (set-user-id and the like), and so look at nothing that it is told; or this thread's children begin in
+    ///   another PID namespace (unshare(2)).
     pub fn exec() -> Result<Template> {
         Template::executed(Image::own()?)
     }

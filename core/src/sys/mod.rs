@@ -36,7 +36,7 @@ pub(crate) use environment::{
     is_environment, is_locale, locale, remove_variable, replace_environment, set_locale,
     set_variable, tzset,
 };
-pub(crate) use executed::has_executed;
+pub(crate) use executed::{has_executed, is_numbered_alike};
 pub(crate) use fork::{
     Forked, Reaped, ended, exit_now, fork, fork_with, give_way, group, on_exit, reap,
 };

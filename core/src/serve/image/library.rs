@@ -67,7 +67,10 @@ impl Library {
         if is_there && !self.path.as_os_str().as_bytes().iter().any(|octet| b": ".contains(octet)) {
             return Ok(self.path.clone().into());
         }
-        Ok(format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into())
+        // This process, as /proc numbers it: that may be the one of an outer PID namespace.
+        let own = std::fs::read_link("/proc/self")
+            .map_err(|error| Error::system("find this process in /proc", error))?;
+        Ok(format!("/proc/{}/fd/{}", own.display(), self.file.as_raw_fd()).into())
     }
 }
 
