@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         workers_outlast_the_last_handle,
         used_by_a_third_process,
         one_that_never_answers,
+        whose_child_each_is,
     ];
     runner::run(&template, cases)
 }
@@ -125,5 +126,19 @@ fn one_that_never_answers(_: &Template) {
         let error = told.refusal();
         assert_eq!(error.kind(), ErrorKind::NoTemplate, "{error}");
         assert_eq!(told.words(), ["refusal"]);
+    }
+}
+
+/// F4: as the kernel has it.
+fn whose_child_each_is(early: &Template) {
+    let exec = Template::exec().expect("a template");
+    let prepared = early.fork().into_template().expect("a template");
+    let passed = Template::from_fd(early.fork().into_fd().expect("a descriptor"));
+    let own = std::process::id();
+    let children: Vec<_> = processes::children(own).into_iter().map(|(pid, _)| pid).collect();
+    for (template, is_child) in [(early, true), (&exec, true), (&prepared, false), (&passed, false)]
+    {
+        assert_eq!(template.is_child(), is_child, "{template:?}");
+        assert_eq!(children.contains(&behind(template)), is_child, "{template:?}");
     }
 }

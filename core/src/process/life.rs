@@ -115,6 +115,10 @@ impl Core {
         }
     }
 
+    pub fn is_child(&self) -> bool {
+        matches!(self.origin, Origin::Forked | Origin::Executed(_))
+    }
+
     /// Which of the processes behind the handles lives, or lived last; tells links apart.
     pub fn generation(&self) -> u64 {
         self.life().generation

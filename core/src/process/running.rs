@@ -30,7 +30,8 @@ impl Running {
         self
     }
 
-    /// The process id, once the process has said that it exists.
+    /// The process id, once the process has said that it exists. It is a child of its template, and never of the app
+    /// ([`Template::is_child`](crate::Template::is_child)), which neither has to wait for it nor can.
     pub fn pid(&self) -> Option<u32> {
         self.job.pid()
     }

@@ -190,6 +190,13 @@ impl Template {
         self.core.pid()
     }
 
+    /// Tells whether the template is this program's own child: one that was forked or executed here is, and tine reaps
+    /// it. A [prepared](Process::into_template) one is its template's, and one that came as a descriptor, whoever's. No
+    /// worker and no external program is: each is its template's, which leaves no zombie of it.
+    pub fn is_child(&self) -> bool {
+        self.core.is_child()
+    }
+
     /// Keeps `count` processes forked ahead, which makes the next ones start sooner.
     ///
     /// They are refilled when the template has nothing else to do, and given up with 0, or by the template
