@@ -2,7 +2,7 @@
 
 mod desktop;
 
-use desktop::colours::{BLUE, RED, view};
+use desktop::colours::{BLUE, GREEN, RED, colours, see_grid, see_large, view};
 use desktop::{Desktop, Reader, write_plain};
 
 /// K3: whole grid by keyboard: Esc selects nothing, and a picture's menu has its key. A filter that is being
@@ -57,5 +57,37 @@ fn pictures_can_be_looked_at_beside_the_workers() {
     reader.hear("the page", is_title);
     assert_eq!(reader.all().iter().filter(|told| is_title(told)).count(), 1);
     hand.focus();
+    hand.close();
+}
+
+/// K3: whole grid by keyboard, Home / End, next / previous: those of a keypad are as good.
+#[test]
+fn keypads_have_the_same_keys() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    hand.press(&["KP_Home", "KP_Enter"]);
+    see_large(&hand, RED);
+    for (key, color) in [
+        ("KP_End", BLUE),
+        ("KP_Home", RED),
+        ("KP_Right", GREEN),
+        ("KP_Next", BLUE),
+        ("KP_Prior", GREEN),
+        ("KP_Left", RED),
+        ("KP_Down", GREEN),
+        ("KP_Up", RED),
+    ] {
+        hand.press(&[key]);
+        see_large(&hand, color);
+    }
+    hand.press(&["KP_Enter"]);
+    see_grid(&hand);
+    hand.press(&["KP_Delete"]);
+    hand.see("no red tile", |screen| !screen.has(RED, 100));
+    assert!(!folder.join("a.png").exists());
+    hand.press(&["ctrl+z"]);
+    see_grid(&hand);
     hand.close();
 }

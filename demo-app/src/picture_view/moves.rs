@@ -23,18 +23,26 @@ enum Move {
 pub fn install(class: &mut <imp::PictureView as ObjectSubclass>::Class) {
     use gdk::Key;
     let moves: [(&str, Move, &[Key]); 12] = [
-        ("picture.next", Move::By(1), &[Key::space, Key::Page_Down, Key::n]),
-        ("picture.previous", Move::By(-1), &[Key::BackSpace, Key::Page_Up, Key::p]),
-        ("picture.first", Move::First, &[Key::Home]),
-        ("picture.last", Move::Last, &[Key::End]),
-        ("picture.right", Move::Pan((-PAN, 0.0), 1), &[Key::Right]),
-        ("picture.left", Move::Pan((PAN, 0.0), -1), &[Key::Left]),
-        ("picture.down", Move::Pan((0.0, -PAN), 1), &[Key::Down]),
-        ("picture.up", Move::Pan((0.0, PAN), -1), &[Key::Up]),
+        (
+            "picture.next",
+            Move::By(1),
+            &[Key::space, Key::KP_Space, Key::Page_Down, Key::KP_Page_Down, Key::n],
+        ),
+        (
+            "picture.previous",
+            Move::By(-1),
+            &[Key::BackSpace, Key::Page_Up, Key::KP_Page_Up, Key::p],
+        ),
+        ("picture.first", Move::First, &[Key::Home, Key::KP_Home]),
+        ("picture.last", Move::Last, &[Key::End, Key::KP_End]),
+        ("picture.right", Move::Pan((-PAN, 0.0), 1), &[Key::Right, Key::KP_Right]),
+        ("picture.left", Move::Pan((PAN, 0.0), -1), &[Key::Left, Key::KP_Left]),
+        ("picture.down", Move::Pan((0.0, -PAN), 1), &[Key::Down, Key::KP_Down]),
+        ("picture.up", Move::Pan((0.0, PAN), -1), &[Key::Up, Key::KP_Up]),
         ("picture.zoom-in", Move::Scale(STEP), &[Key::plus, Key::equal, Key::KP_Add]),
         ("picture.zoom-out", Move::Scale(1.0 / STEP), &[Key::minus, Key::KP_Subtract]),
-        ("picture.zoom-natural", Move::Natural, &[Key::_1]),
-        ("picture.zoom-fit", Move::Fit, &[Key::_0]),
+        ("picture.zoom-natural", Move::Natural, &[Key::_1, Key::KP_1]),
+        ("picture.zoom-fit", Move::Fit, &[Key::_0, Key::KP_0]),
     ];
     for (action, to, keys) in moves {
         class.install_action(action, None, move |view, _, _| view.go(to));
@@ -52,7 +60,16 @@ pub fn install(class: &mut <imp::PictureView as ObjectSubclass>::Class) {
     class.add_binding_action(Key::Menu, none, "picture.menu");
     class.add_binding_action(Key::F10, shift, "picture.menu");
     class.add_binding_action(Key::Escape, none, "win.escape");
-    class.add_binding_action(Key::Return, none, "win.back");
+    for key in [Key::Return, Key::KP_Enter] {
+        class.add_binding_action(key, none, "win.back");
+    }
+}
+
+/// How many pictures further a step is that leads so far across the screen. What is read from right to left has the next
+/// one to the left, as in the grid.
+fn further(step: i32, across: f64, direction: gtk4::TextDirection) -> i32 {
+    let is_mirrored = across != 0.0 && direction == gtk4::TextDirection::Rtl;
+    if is_mirrored { -step } else { step }
 }
 
 impl PictureView {
@@ -61,7 +78,9 @@ impl PictureView {
         match to {
             Move::By(step) => self.show_if(self.beside(step)),
             Move::Pan(by, _) if canvas.zoom().is_larger_than_area() => canvas.pan(by),
-            Move::Pan(_, step) => self.show_if(self.beside(step)),
+            Move::Pan((across, _), step) => {
+                self.show_if(self.beside(further(step, across, self.direction())));
+            }
             Move::First => self.show_if(self.outermost(1)),
             Move::Last => self.show_if(self.outermost(-1)),
             Move::Scale(factor) => canvas.zoom_by(factor, None),
@@ -92,5 +111,17 @@ impl PictureView {
     /// The picture to show when this one goes.
     pub fn successor(&self) -> Option<u32> {
         self.beside(1).or_else(|| self.beside(-1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_one_is_where_it_is_in_the_grid() {
+        use gtk4::TextDirection::{Ltr, Rtl};
+        assert_eq!([Ltr, Rtl].map(|direction| further(1, -PAN, direction)), [1, -1]);
+        assert_eq!([Ltr, Rtl].map(|direction| further(1, 0.0, direction)), [1, 1]);
     }
 }

@@ -38,7 +38,7 @@ const ACTIONS: [Action; 23] = [
 const SHARED_KEYS: [(&str, &str); 7] = [
     ("win.select-all", "<Control>a"),
     ("win.copy", "<Control>c"),
-    ("win.trash", "Delete"),
+    ("win.trash", "Delete|KP_Delete"),
     ("win.undo", "<Control>z"),
     ("win.larger", "<Control>plus|<Control>equal|<Control>KP_Add"),
     ("win.smaller", "<Control>minus|<Control>KP_Subtract"),
