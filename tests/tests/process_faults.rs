@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         killed_at_each_stage,
         templates_killed_at_each_stage,
         forks_and_sockets_refused,
+        a_prepared_process_that_cannot_be_forked,
         tiny_socket_buffers,
     ];
     runner::run(&template, cases)
@@ -247,6 +248,20 @@ fn forks_and_sockets_refused(template: &Template) {
         assert!(Told::run(template.fork(), RETURN).exit().success());
     }
     template.inject(Faults::new()).expect("a template");
+}
+
+/// B4, F2: it is not given up for good, and the reason is told.
+fn a_prepared_process_that_cannot_be_forked(_: &Template) {
+    let template = Template::exec().expect("a template");
+    template.inject(Faults::new().refuse_forks(1_000)).expect("a template");
+    let prepared = template.fork().call(NOTHING, [""; 0]);
+    for told in [(); 3].map(|()| Told::run(prepared.fork(), RETURN)) {
+        let refusal = told.refusal();
+        assert_eq!(refusal.kind(), ErrorKind::NoTemplate, "{refusal}");
+        assert!(refusal.to_string().contains("cannot fork the template"), "{refusal}");
+    }
+    template.inject(Faults::new()).expect("a template");
+    assert!(Told::run(prepared.fork(), RETURN).exit().success());
 }
 
 /// F7, F8, B14: orders go out and come in in pieces, and links are full most of the time.

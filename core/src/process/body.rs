@@ -1,8 +1,8 @@
 //! Flow 2: what a living template's process is known by.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -33,6 +33,8 @@ pub(super) struct Birth {
     /// 0 before it exists.
     pid: AtomicU32,
     given_up: AtomicBool,
+    /// Why it never will.
+    refusal: OnceLock<String>,
 }
 
 impl Birth {
@@ -41,6 +43,11 @@ impl Birth {
         // One of the two sees what the other has said before: both are sequentially consistent.
         self.pid.store(pid, Ordering::SeqCst);
         self.given_up.load(Ordering::SeqCst)
+    }
+
+    /// It could not be made.
+    pub fn is_refused(&self, why: String) {
+        let _ = self.refusal.set(why);
     }
 }
 
@@ -106,6 +113,11 @@ impl Body {
     /// One that another template was asked for.
     pub fn to_be(root: OwnedFd, birth: Arc<Birth>) -> Body {
         Body { birth: Some(birth), own: true, ..Body::foreign(root) }
+    }
+
+    /// Why it could not be made, if the other template has said so.
+    pub fn refusal(&self) -> Option<String> {
+        self.birth.as_ref().and_then(|birth| birth.refusal.get().cloned())
     }
 
     /// Kills it; one that does not exist yet is killed when it does. Tells whether that can be done.

@@ -223,11 +223,17 @@ impl Core {
                 life.deaths += 1;
                 let told = body.listen();
                 life.served |= body.serves;
+                let refusal = body.refusal();
                 bury(body);
                 if let Err(why) = told {
                     // Its preparation would fail again.
                     life.state = State::Broken(why.clone());
                     return Err(broken(&why));
+                }
+                if let Some(why) = refusal.filter(|_| life.deaths >= DEATHS_MAX) {
+                    // Nothing is wrong with it: what is lacking to make it may come free.
+                    life.deaths = 0;
+                    return Err(Error::new(ErrorKind::NoTemplate, why));
                 }
             }
             State::Dead => (),

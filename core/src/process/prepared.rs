@@ -31,8 +31,10 @@ pub(super) fn bear(parent: &Template, given: Vec<Given>, fresh: bool) -> Result<
     let (born, known) = (Arc::clone(&birth), Rc::new(OnceCell::<Weak<Job>>::new()));
     let job = Rc::clone(&known);
     let started = move |told: Result<UnixStream>| {
-        let job = job.get().and_then(Weak::upgrade);
-        if let (Ok(_), Some(job)) = (told, job)
+        if let Err(error) = told {
+            return born.is_refused(error.to_string());
+        }
+        if let Some(job) = job.get().and_then(Weak::upgrade)
             && born.is_born(job.pid().unwrap_or(0))
         {
             // It may have ended by itself.
