@@ -1,6 +1,7 @@
 //! Flow 2, the worker's side: a sequence of AVIF, one frame after the other.
 
 use std::io::Read;
+use std::iter;
 use std::num::NonZeroU32;
 
 use image::error::{DecodingError, ImageFormatHint};
@@ -9,7 +10,8 @@ use image::{Delay, Frame, Frames, ImageError, ImageFormat};
 use zenavif_parse::AvifParser;
 
 use super::av1::Stream;
-use super::{colours, explain, finished, octets, opacities, orientation, parsed, profile, whole};
+use super::colours::Told;
+use super::{explain, finished, octets, opacities, orientation, parsed, profile, whole};
 use crate::worker::DecodeError;
 
 /// A sequence from its start.
@@ -33,18 +35,18 @@ pub(in crate::worker) fn film(reader: impl Read) -> Result<Film, DecodeError> {
     let about = about.ok_or_else(|| DecodeError::Unsupported("AVIF does not move".into()))?;
     // What does not say how often is shown without an end, as browsers do it.
     let times = if is_told { NonZeroU32::new(about.loop_count) } else { None };
-    let profile = profile(&file, &colours(&file)?.1);
-    let orientation = orientation(&file);
     let (mut light, mut alpha) = (Stream::new()?, Stream::new()?);
-    let mut at = 0;
+    let (first, told) = frame(&file, 0, &mut light, &mut alpha)?;
+    let (profile, orientation) = (profile(&file, &told), orientation(&file));
+    let mut at = 1;
     let next = move || {
         (at < about.frame_count).then(|| {
             at += 1;
-            frame(&file, at - 1, &mut light, &mut alpha).map_err(failed)
+            frame(&file, at - 1, &mut light, &mut alpha).map(|(frame, _)| frame).map_err(failed)
         })
     };
     Ok(Film {
-        frames: Frames::new(Box::new(std::iter::from_fn(next))),
+        frames: Frames::new(Box::new(iter::once(Ok(first)).chain(iter::from_fn(next)))),
         count: times.map_or(LoopCount::Infinite, LoopCount::Finite),
         profile,
         orientation,
@@ -56,14 +58,14 @@ fn frame(
     at: usize,
     light: &mut Stream,
     alpha: &mut Stream,
-) -> Result<Frame, DecodeError> {
+) -> Result<(Frame, Told), DecodeError> {
     let coded = file.frame(at).map_err(explain)?;
-    let (colours, _) = whole(file, &light.next(&coded.data)?)?;
+    let (colours, told) = whole(file, &light.next(&coded.data)?)?;
     let size = colours.dimensions();
     let opacities = coded.alpha_data.map(|coded| opacities(&alpha.next(&coded)?, size));
     let image = finished(file, colours, opacities.transpose()?);
     let delay = Delay::from_numer_denom_ms(coded.duration_ms, 1);
-    Ok(Frame::from_parts(image.into_rgba8(), 0, 0, delay))
+    Ok((Frame::from_parts(image.into_rgba8(), 0, 0, delay), told))
 }
 
 fn failed(error: DecodeError) -> ImageError {
