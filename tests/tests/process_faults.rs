@@ -253,7 +253,7 @@ fn forks_and_sockets_refused(template: &Template) {
 /// B4, F2: it is not given up for good, and the reason is told.
 fn a_prepared_process_that_cannot_be_forked(_: &Template) {
     let template = Template::exec().expect("a template");
-    template.inject(Faults::new().refuse_forks(1_000)).expect("a template");
+    template.inject(Faults::new().refuse_forks(u32::MAX)).expect("a template");
     let prepared = template.fork().call(NOTHING, [""; 0]);
     for told in [(); 3].map(|()| Told::run(prepared.fork(), RETURN)) {
         let refusal = told.refusal();

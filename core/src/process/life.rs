@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Alive ──its link ends──▶ Dead ──revive──▶ Alive (next generation)
-//!                           └── too many deaths in a row, or its preparation failed ──▶ Broken
+//!                           ├── too many deaths in a row, or its preparation failed ──▶ Broken
+//!                           └── refused as often by its own template ──▶ Lacking ──a new request──▶ Dead
 //! ```
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -78,6 +79,8 @@ struct Life {
 enum State {
     Alive(Body),
     Dead,
+    /// Nothing is wrong with it: what it lacks to be made may come free. Whoever waits now is told.
+    Lacking(String),
     Broken(String),
 }
 
@@ -147,6 +150,15 @@ impl Core {
         Err(Error::new(ErrorKind::WrongProcess, message))
     }
 
+    /// Something new is asked for: what was lacking may have come free.
+    pub fn try_anew(&self) {
+        let mut life = self.life();
+        if let State::Lacking(_) = life.state {
+            life.state = State::Dead;
+            life.deaths = 0;
+        }
+    }
+
     /// Makes a new link and hands its far end to the template, which is made anew if it is dead.
     pub fn connect(&self) -> Result<(OwnedFd, u64)> {
         loop {
@@ -157,6 +169,7 @@ impl Core {
             let sent = match &life.state {
                 State::Alive(body) => self.hand_over(&body.root, &far),
                 State::Dead => Err(Errno::PIPE),
+                State::Lacking(why) => return Err(lacking(why)),
                 State::Broken(why) => return Err(broken(why)),
             };
             drop(life);
@@ -231,12 +244,16 @@ impl Core {
                     return Err(broken(&why));
                 }
                 if let Some(why) = refusal.filter(|_| life.deaths >= DEATHS_MAX) {
-                    // Nothing is wrong with it: what is lacking to make it may come free.
-                    life.deaths = 0;
-                    return Err(Error::new(ErrorKind::NoTemplate, why));
+                    life.state = State::Lacking(why.clone());
+                    return Err(lacking(&why));
                 }
             }
             State::Dead => (),
+            State::Lacking(why) => {
+                let error = lacking(&why);
+                life.state = State::Lacking(why);
+                return Err(error);
+            }
             State::Broken(why) => {
                 let error = broken(&why);
                 life.state = State::Broken(why);
@@ -296,7 +313,7 @@ impl Core {
         let count = self.spares.load(Ordering::Relaxed);
         let body = match state {
             State::Alive(body) => body,
-            State::Dead => return Ok(()),
+            State::Dead | State::Lacking(_) => return Ok(()),
             State::Broken(why) => return Err(broken(why)),
         };
         let told = send(&body.root, &Message::Spares { count }, None);
@@ -360,6 +377,10 @@ fn bury(body: Body) {
         // Its parent reaps it; but it may have had processes of its own.
         None => reaper::missed(),
     }
+}
+
+fn lacking(why: &str) -> Error {
+    Error::new(ErrorKind::NoTemplate, why)
 }
 
 fn broken(why: &str) -> Error {

@@ -83,6 +83,7 @@ impl Job {
 
     /// Asks a template for it, as soon as there are descriptors for that, if some are about to come free.
     pub fn ask_first(self: &Rc<Self>, template: &Template) -> Result<()> {
+        template.core().try_anew();
         self.ask_of(template, "descriptors had run out")
     }
 
