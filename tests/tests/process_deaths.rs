@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tine::{Cause, Template, Worker};
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         stopped_and_dropped,
         killed_and_dropped_at_once,
         siblings_go_on_when_workers_are_killed_at_random,
+        a_deadline_that_has_passed_when_it_begins,
     ];
     runner::run(&template, cases)
 }
@@ -211,4 +213,18 @@ fn siblings_go_on_when_workers_are_killed_at_random(template: &Template) {
         let killed = exit.signal() == Some(libc::SIGKILL);
         assert!(killed && shot || exit.success(), "shot: {shot}, {exit}");
     }
+}
+
+/// B4: it is as short as can be, and comes.
+fn a_deadline_that_has_passed_when_it_begins(_: &Template) {
+    let template = Template::exec().expect("a template");
+    assert!(Told::run(template.fork(), RETURN).exit().success());
+    template.set_deadline(Duration::ZERO);
+    let stopped = Pid::from_raw(processes::of(&template).cast_signed()).expect("an id");
+    kill_process(stopped, Signal::STOP).expect("it lives");
+    // Its successor may be as late.
+    Told::run(template.fork(), RETURN).settled();
+    assert!(template.report().deaths > 0);
+    let told = Told::run(template.command("cat").deadline(Duration::ZERO).remote(), RETURN);
+    told.refusal();
 }

@@ -260,7 +260,9 @@ impl Command {
 
     /// How long its far end may say nothing.
     pub(super) fn far_deadline(&self) -> Duration {
-        self.deadline.unwrap_or_else(|| self.template.core().deadline())
+        // As short as a template's.
+        let own = self.deadline.map(|deadline| deadline.max(Duration::from_millis(1)));
+        own.unwrap_or_else(|| self.template.core().deadline())
     }
 
     pub(super) fn template(&self) -> &Template {

@@ -132,7 +132,8 @@ impl Core {
     }
 
     pub fn set_deadline(&self, deadline: Duration) {
-        let millis = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        // One that has passed when it begins could not be told from one that passed while nobody looked.
+        let millis = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX).max(1);
         self.deadline.store(millis, Ordering::Relaxed);
     }
 
