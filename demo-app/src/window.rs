@@ -58,6 +58,8 @@ mod imp {
         #[template_child]
         pub main_menu: TemplateChild<gtk4::MenuButton>,
         #[template_child]
+        pub size: TemplateChild<gtk4::Scale>,
+        #[template_child]
         pub side: TemplateChild<gtk4::Adjustment>,
         #[template_child]
         pub filter_button: TemplateChild<gtk4::ToggleButton>,

@@ -2,7 +2,7 @@
 
 mod desktop;
 
-use desktop::colours::{BLUE, GREEN, RED, colours, see_grid, see_large, view};
+use desktop::colours::{BLUE, GREEN, RED, TILE, colours, see_grid, see_large, view};
 use desktop::{Desktop, Reader, write_plain};
 
 /// K3: whole grid by keyboard: Esc selects nothing, and a picture's menu has its key. A filter that is being
@@ -89,5 +89,34 @@ fn keypads_have_the_same_keys() {
     assert!(!folder.join("a.png").exists());
     hand.press(&["ctrl+z"]);
     see_grid(&hand);
+    hand.close();
+}
+
+/// K3: keys lead through the menu, over the slider in it.
+#[test]
+fn keys_lead_through_the_menu() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    let whole = hand.see("a tile", |screen| screen.has(RED, TILE));
+    let hear = |key: &str, name: &str, role: &str| {
+        hand.press(&[key]);
+        reader.hear(name, |told| {
+            told.role == role && told.name == name && told.states.contains("focused")
+        });
+    };
+    hear("F10", "Size of Thumbnails", "slider");
+    hear("Down", "Name", "radio menu item");
+    hear("Down", "Last Changed", "radio menu item");
+    hear("Up", "Name", "radio menu item");
+    hear("Up", "Size of Thumbnails", "slider");
+    hear("KP_Down", "Name", "radio menu item");
+    hand.press(&["Escape"]);
+    // All are as large as they were.
+    hand.see("the same", |screen| screen.pixels_of(RED) == whole.pixels_of(RED));
+    hand.press(&["F10", "Left", "Escape"]);
+    hand.see("smaller ones", |screen| screen.pixels_of(RED) < whole.pixels_of(RED));
     hand.close();
 }

@@ -181,6 +181,17 @@ fn what_a_png_says_of_its_colours() {
     assert_plain("nowhere", &nowhere, SIZE, &grey);
 }
 
+/// What is wrong is told in words, not as a program has it.
+#[test]
+fn a_png_that_begins_with_something_else() {
+    let told = |name: &[u8; 4]| {
+        let begun = [b"\x89PNG\r\n\x1a\n\0\0\0\0", &name[..], &[0; 64]].concat();
+        decoded(&begun).expect_err("it has no header").to_string()
+    };
+    assert_eq!(told(b"tEXt"), "corrupt PNG: tEXt chunk appeared before IHDR chunk");
+    assert!(!told(&[0; 4]).contains('{'), "{}", told(&[0; 4]));
+}
+
 /// What is brighter than the screen is, by the curves of SMPTE ST 2084 and ARIB STD-B67: paper is white, nearly.
 #[test]
 fn a_png_can_be_brighter_than_the_screen() {

@@ -4,6 +4,7 @@ use super::*;
 use crate::about;
 use crate::arrange::Sort;
 use crate::settings::{Settings, Style};
+use gtk4::gdk;
 
 /// An action without a parameter: its name, what it does, and its keys wherever the keyboard is.
 type Action = (&'static str, fn(&Window), &'static [&'static str]);
@@ -166,6 +167,22 @@ impl Window {
             self,
             move |side| this.imp().grid.set_side(side.value() as i32 / 32 * 32)
         ));
+        // In a menu these lead on; a slider would take them, too.
+        let keys = gtk4::EventControllerKey::new();
+        keys.connect_key_pressed(|keys, key, _, _| {
+            let direction = match key {
+                gdk::Key::Down | gdk::Key::KP_Down => gtk4::DirectionType::TabForward,
+                gdk::Key::Up | gdk::Key::KP_Up => gtk4::DirectionType::TabBackward,
+                _ => return glib::Propagation::Proceed,
+            };
+            let menu = keys.widget().and_then(|size| size.ancestor(gtk4::Popover::static_type()));
+            if let Some(menu) = menu {
+                menu.child_focus(direction);
+            }
+            glib::Propagation::Stop
+        });
+        keys.set_propagation_phase(gtk4::PropagationPhase::Capture);
+        self.imp().size.add_controller(keys);
     }
 
     /// Makes thumbnails larger or smaller by so many steps, or as they are at first.

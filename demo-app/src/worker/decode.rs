@@ -212,8 +212,20 @@ pub(super) fn explain(error: ImageError, format: &'static str, ended: &Ended) ->
         ImageError::Unsupported(error) => DecodeError::Unsupported(error.to_string()),
         // The outer error only repeats the format.
         error => match error.source() {
-            Some(decoder) => DecodeError::Corrupt(format, decoder.to_string()),
+            Some(decoder) => DecodeError::Corrupt(format, in_words(&decoder.to_string())),
             None => DecodeError::Corrupt(format, error.to_string()),
         },
+    }
+}
+
+/// Of what `png` 0.18 writes out of a chunk its name.
+fn in_words(text: &str) -> String {
+    let parts = text.split_once("ChunkType { type: ").and_then(|(before, rest)| {
+        let (name, rest) = rest.split_once(',')?;
+        Some((before, name, rest.split_once(" }")?.1))
+    });
+    match parts {
+        Some((before, name, after)) => format!("{before}{name}{}", in_words(after)),
+        None => text.to_owned(),
     }
 }
