@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         killed_and_dropped_at_once,
         siblings_go_on_when_workers_are_killed_at_random,
         a_deadline_that_has_passed_when_it_begins,
+        ended_by_its_own_preparation,
     ];
     runner::run(&template, cases)
 }
@@ -227,4 +228,21 @@ fn a_deadline_that_has_passed_when_it_begins(_: &Template) {
     assert!(template.report().deaths > 0);
     let told = Told::run(template.command("cat").deadline(Duration::ZERO).remote(), RETURN);
     told.refusal();
+}
+
+tine::function!(END = end);
+fn end(_: &mut tine::Items, args: Vec<Vec<u8>>) {
+    if args.concat() == b"exit" {
+        std::process::exit(3);
+    }
+    native::raise(libc::SIGABRT);
+}
+
+/// F5, B3: how it ended is told with it.
+fn ended_by_its_own_preparation(template: &Template) {
+    for (how, told_as) in [("exit", "exited with 3"), ("abort", "killed by SIGABRT")] {
+        let told = Told::run(template.fork().call(END, [how]).fork(), RETURN);
+        let refusal = told.refusal().to_string();
+        assert!(refusal.contains("in a row") && refusal.contains(told_as), "{refusal}");
+    }
 }

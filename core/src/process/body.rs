@@ -35,6 +35,8 @@ pub(super) struct Birth {
     given_up: AtomicBool,
     /// Why it never will.
     refusal: OnceLock<String>,
+    /// How it ended, as its parent has told; later than its link does that it has.
+    end: OnceLock<String>,
 }
 
 impl Birth {
@@ -48,6 +50,16 @@ impl Birth {
     /// It could not be made.
     pub fn is_refused(&self, why: String) {
         let _ = self.refusal.set(why);
+    }
+
+    /// It has ended.
+    pub fn has_ended(&self, how: String) {
+        let _ = self.end.set(how);
+    }
+
+    /// How it ended, if that is known by now.
+    pub fn end(&self) -> Option<&str> {
+        self.end.get().map(String::as_str)
     }
 }
 
@@ -113,6 +125,11 @@ impl Body {
     /// One that another template was asked for.
     pub fn to_be(root: OwnedFd, birth: Arc<Birth>) -> Body {
         Body { birth: Some(birth), own: true, ..Body::foreign(root) }
+    }
+
+    /// Takes along what is heard of it through the other template.
+    pub fn birth(&self) -> Option<Arc<Birth>> {
+        self.birth.clone()
     }
 
     /// Why it could not be made, if the other template has said so.

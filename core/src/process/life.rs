@@ -8,7 +8,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::net::Shutdown;
 use rustix::process::Pid;
 
-use super::body::Body;
+use super::body::{Birth, Body};
 use super::image::Image;
 use super::recipe::Given;
 use super::{Template, reaper};
@@ -74,6 +74,8 @@ struct Life {
     deaths: u32,
     /// One of them has served, be it nobody.
     served: bool,
+    /// Of those that were another template's processes.
+    births: Vec<Arc<Birth>>,
 }
 
 enum State {
@@ -94,6 +96,7 @@ impl Core {
                 state: State::Alive(body),
                 deaths: 0,
                 served: false,
+                births: Vec::new(),
             }),
             deadline: AtomicU64::new(DEADLINE.as_millis() as u64),
             spares: AtomicU32::new(0),
@@ -157,6 +160,7 @@ impl Core {
         if let State::Lacking(_) = life.state {
             life.state = State::Dead;
             life.deaths = 0;
+            life.births.clear();
         }
     }
 
@@ -238,6 +242,7 @@ impl Core {
                 let told = body.listen();
                 life.served |= body.serves;
                 let refusal = body.refusal();
+                life.births.extend(body.birth());
                 bury(body);
                 if let Err(why) = told {
                     // Its preparation would fail again.
@@ -263,6 +268,10 @@ impl Core {
         }
         if life.deaths >= DEATHS_MAX {
             let mut why = format!("it died {DEATHS_MAX} times in a row");
+            // How the last one did may not be told yet.
+            if let Some(end) = life.births.iter().rev().find_map(|birth| birth.end()) {
+                why += &format!(" ({end})");
+            }
             if !life.served
                 && let Origin::Executed(image) = &self.origin
                 && !matches!(image, Image::Own(_))
@@ -285,6 +294,7 @@ impl Core {
         let mut life = self.life();
         if life.generation == generation {
             life.deaths = 0;
+            life.births.clear();
             if self.spares_untold.load(Ordering::Relaxed) {
                 // It is asked again when it is used again.
                 let _ = self.tell_spares(&life.state);

@@ -28,7 +28,8 @@ pub(super) fn bear(parent: &Template, given: Vec<Given>, fresh: bool) -> Result<
     let (near, far) = socket::link_pair().map_err(|error| Error::system("make a link", error))?;
     let recipe = Recipe { given, then: Then::Serve(Arc::new(far)), fresh };
     let birth = Arc::new(Birth::default());
-    let (born, known) = (Arc::clone(&birth), Rc::new(OnceCell::<Weak<Job>>::new()));
+    let (born, ended) = (Arc::clone(&birth), Arc::clone(&birth));
+    let known = Rc::new(OnceCell::<Weak<Job>>::new());
     let job = Rc::clone(&known);
     let started = move |told: Result<UnixStream>| {
         if let Err(error) = told {
@@ -43,6 +44,7 @@ pub(super) fn bear(parent: &Template, given: Vec<Given>, fresh: bool) -> Result<
     };
     let job = Job::new(parent.clone(), recipe, Box::new(started));
     let _ = known.set(Rc::downgrade(&job));
+    job.on_exit(Box::new(move |exit| ended.has_ended(exit.to_string())));
     Link::of(parent)?.ask(&job)?;
     Ok(Body::to_be(near, birth))
 }
