@@ -21,11 +21,11 @@ impl Chance {
     }
 }
 
-/// Deals blows until it is over. Whom it has stopped, it kills or continues; nobody is left stopped.
-pub fn deal(over: &AtomicBool, seed: u64) {
+/// Deals blows until it is over, to all but the template `spared` and its processes. Whom it has stopped, it kills or continues; nobody is left stopped.
+pub fn deal(over: &AtomicBool, seed: u64, spared: u32) {
     let (mut chance, mut stopped) = (Chance(seed | 1), Vec::new());
     while !over.load(Ordering::Relaxed) {
-        let templates: Vec<_> = templates().collect();
+        let templates: Vec<_> = templates().filter(|pid| *pid != spared).collect();
         if templates.is_empty() {
             continue;
         }
@@ -52,10 +52,10 @@ pub fn deal(over: &AtomicBool, seed: u64) {
     stopped.into_iter().for_each(|pid| send(pid, Signal::CONT));
 }
 
-/// Children of this program that have its name: its templates, but for the one of the test program's own.
+/// Children of this program that have its name: its templates.
 fn templates() -> impl Iterator<Item = u32> {
     let children = processes::children(std::process::id()).into_iter().map(|(pid, _)| pid);
-    children.skip(1).filter(|pid| processes::status(*pid, "Name").is_some_and(|name| name != "sh"))
+    children.filter(|pid| processes::status(*pid, "Name").is_some_and(|name| name != "sh"))
 }
 
 fn stop(pid: u32, stopped: &mut Vec<u32>) {

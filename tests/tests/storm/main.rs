@@ -30,16 +30,17 @@ fn main() -> ExitCode {
 }
 
 /// B3, B4, F10, F25: the figures are printed.
-fn every_request_is_settled_once(_: &Template) {
+fn every_request_is_settled_once(template: &Template) {
     let total = std::env::var("TINE_STORM").map_or(1_500, |all| all.parse().expect("a number"));
     let seed = std::env::var("TINE_STORM_SEED").map_or(7, |seed| seed.parse().expect("a number"));
     // The last that can be forked: the threads come next.
     let early = Template::early().expect("no thread is running");
     let all = Arc::new(Mutex::new(vec![early]));
     let over = AtomicBool::new(false);
+    let spared = processes::of(template);
     let own = listing().expect("a shell");
     let tally = std::thread::scope(|scope| {
-        scope.spawn(|| blows::deal(&over, seed));
+        scope.spawn(|| blows::deal(&over, seed, spared));
         scope.spawn(|| strangers(&over, &own));
         let threads = (0..THREADS).map(|number| {
             let (all, seed) = (Arc::clone(&all), seed * 100 + number as u64);
