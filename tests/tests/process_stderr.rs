@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         characters_cut_in_two,
         octets_that_are_no_text,
         a_worker_that_closes_its_standard_error,
+        workers_that_live_on_without_standard_error,
         a_worker_with_a_standard_error_of_its_own,
         a_worker_whose_pipe_is_large,
         garbage_to_every_descriptor,
@@ -187,6 +188,27 @@ fn close(_: Worker) -> Result<(), &'static str> {
 fn a_worker_that_closes_its_standard_error(template: &Template) {
     let exit = end_of(template, CLOSE, &[]);
     assert_eq!((exit.code(), exit.stderr()), (Some(1), "before\n"), "{exit}");
+}
+
+tine::entry!(CLOSE_AND_STAY = close_and_stay);
+fn close_and_stay(worker: Worker) -> std::io::Result<()> {
+    native::close(2);
+    worker.socket().write_all(b"closed")?;
+    worker.socket().read(&mut [0]).map(drop)
+}
+
+/// Rule 8: that nobody can say anything there any more gives the template nothing to do.
+fn workers_that_live_on_without_standard_error(template: &Template) {
+    let pid = processes::of(template);
+    let workers = [(); 3].map(|()| Told::run(template.fork(), CLOSE_AND_STAY));
+    let sockets = workers.each_ref().map(|worker| {
+        let mut socket = worker.socket();
+        socket.read_exact(&mut [0; 6]).expect("closed");
+        eventually("the template sleeps", || processes::is_asleep(pid).then_some(()));
+        socket
+    });
+    drop(sockets);
+    workers.iter().for_each(|worker| assert!(worker.exit().success()));
 }
 
 tine::entry!(REPLACE = replace);

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::Stdio;
 use std::time::Instant;
 
-use rustix::event::epoll::{self, EventFlags};
+use rustix::event::epoll;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::super::child::Child;
@@ -14,7 +14,7 @@ use super::super::image::{self, Library};
 use super::super::items::Items;
 use super::super::spare::Spare;
 use super::super::stderr::Stderr;
-use super::{Template, Token};
+use super::{Template, Token, ends};
 use crate::fault::{self, Stage};
 use crate::sys::{self, Forked};
 use crate::wire::{Message, Waiting, socket};
@@ -123,8 +123,7 @@ impl Template {
     /// Notes a child.
     fn born(&mut self, pid: i32, child: Child) {
         // Without it, standard error is read when the child ends: later, but nothing is missing.
-        let _ =
-            epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(pid).data(), EventFlags::IN);
+        let _ = epoll::add(&self.epoll, child.stderr.pipe(), Token::Stderr(pid).data(), ends::SAID);
         self.executing += usize::from(child.executes);
         self.children.add(pid, child);
         fault::template_at(Stage::Told);
