@@ -14,7 +14,7 @@ use tine::{Cause, ErrorKind, Process, Template, Worker};
 use tine_tests::jobs::{self, Heard, Task};
 use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{ITEMS, RETURN, STAY, items};
-use tine_tests::{cases, descriptors, processes, runner};
+use tine_tests::{cases, descriptors, native, processes, runner};
 
 fn main() -> ExitCode {
     let template = Template::early().expect("first line of main");
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         none_left_for_many_answers,
         none_left_for_those_to_be_killed,
         few_left_for_a_burst,
+        requests_that_wait_hold_none,
         the_template_has_more_than_the_app,
         the_template_has_few_of_its_own,
         the_template_has_none_for_what_comes,
@@ -231,6 +232,21 @@ fn few_left_for_a_burst(template: &Template) {
     assert!(ran >= 10, "{ran} ran, {refused} were refused");
     drop(limit);
     works(template);
+}
+
+/// F10, rule 6: however many wait, and though each has seen another state of the app.
+fn requests_that_wait_hold_none(template: &Template) {
+    let before = descriptors().len();
+    let told: Vec<_> = (0..1000)
+        .map(|number| {
+            native::set_variable("TINE_TESTS_NUMBER", &number.to_string());
+            Told::run(template.fork(), RETURN)
+        })
+        .collect();
+    let held = descriptors().len() - before;
+    native::remove_variable("TINE_TESTS_NUMBER");
+    assert!(held < 200, "{held}");
+    told.iter().for_each(|told| assert!(told.exit().success()));
 }
 
 /// A template with little room: it may not even raise its limit.

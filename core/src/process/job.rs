@@ -22,10 +22,11 @@ use rustix::process::Signal;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::link::{Link, PAUSE, Snapshot, crowded};
+use super::link::{Link, PAUSE, crowded};
 use super::listing::{Phase, Underway};
 use super::recipe::{Recipe, Then};
 use super::said::Said;
+use super::state::AppState;
 use super::{Exit, Template};
 use crate::log::note;
 use crate::sys::stamp::stamp;
@@ -89,7 +90,7 @@ struct Asking {
     template: Template,
     recipe: Recipe,
     /// The app's state at the time of the request.
-    state: Option<Rc<Snapshot>>,
+    state: Option<Rc<AppState>>,
 }
 
 impl Job {
@@ -140,7 +141,7 @@ impl Job {
     }
 
     /// The app's state at the time of the request: `now` when it is asked for the first time.
-    pub fn state(&self, now: impl FnOnce() -> Result<Rc<Snapshot>>) -> Result<Rc<Snapshot>> {
+    pub fn state(&self, now: impl FnOnce() -> Result<Rc<AppState>>) -> Result<Rc<AppState>> {
         let known = self.recipe.borrow().as_ref().and_then(|asking| asking.state.clone());
         if let Some(state) = known {
             return Ok(state);

@@ -9,7 +9,6 @@ use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::Shutdown;
@@ -63,20 +62,14 @@ pub(super) struct Link {
     next_id: Cell<u64>,
     observer: Observer,
     /// The app's state as last seen, and as the template last heard.
-    seen: RefCell<Option<Rc<Snapshot>>>,
-    told: RefCell<Option<Rc<Snapshot>>>,
+    seen: RefCell<Option<Rc<AppState>>>,
+    told: RefCell<Option<Rc<AppState>>>,
     /// No handle of the template is left: closed after the last process.
     retired: Cell<bool>,
     inbox: RefCell<Inbox>,
     shortage: RefCell<Shortage>,
     /// Runs until what is refused now is tried again.
     crowd: RefCell<Option<Timer>>,
-}
-
-/// The app's state at one moment.
-pub(super) struct Snapshot {
-    state: AppState,
-    directory: Option<Arc<OwnedFd>>,
 }
 
 impl Link {
@@ -176,17 +169,16 @@ impl Link {
     }
 
     /// The app's state as of now; the same snapshot as before when nothing has changed.
-    fn look(&self) -> Result<Rc<Snapshot>> {
+    fn look(&self) -> Result<Rc<AppState>> {
         let mut seen = self.seen.borrow_mut();
         if let Some(last) = &*seen
-            && self.observer.still_sees(&last.state)?
+            && self.observer.still_sees(last)?
         {
             return Ok(Rc::clone(last));
         }
-        let (state, directory) = self.observer.look()?;
-        let snapshot = Rc::new(Snapshot { state, directory: directory.map(Arc::new) });
-        *seen = Some(Rc::clone(&snapshot));
-        Ok(snapshot)
+        let state = Rc::new(self.observer.look(seen.as_deref())?);
+        *seen = Some(Rc::clone(&state));
+        Ok(state)
     }
 
     /// Asks for what waits, as far as the limit allows.
@@ -222,13 +214,13 @@ impl Link {
         self.outbox.borrow_mut().send(&*self.socket, &message, id, Some(far))
     }
 
-    fn tell_state(&self, state: &Rc<Snapshot>) -> Result<()> {
+    fn tell_state(&self, state: &Rc<AppState>) -> Result<()> {
         let mut told = self.told.borrow_mut();
         if told.as_ref().is_some_and(|told| Rc::ptr_eq(told, state)) {
             return Ok(());
         }
-        let fds = state.directory.iter().cloned().collect();
-        self.outbox.borrow_mut().push(&Message::State(state.state.message()), 0, fds)?;
+        let fds = state.directory().into_iter().collect();
+        self.outbox.borrow_mut().push(&Message::State(state.message()), 0, fds)?;
         *told = Some(Rc::clone(state));
         Ok(())
     }

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 use crate::wire::State;
 use crate::{Error, Result, sys};
@@ -16,8 +18,39 @@ pub(super) struct AppState {
     environment: Vec<u8>,
     umask: u32,
     locale: CString,
-    /// Device and inode; None when it cannot be entered.
-    directory: Option<(u64, u64)>,
+    /// None when it cannot be entered.
+    directory: Option<Directory>,
+}
+
+/// The directory itself: a name could lead elsewhere by the time it is followed.
+#[derive(Clone)]
+struct Directory {
+    fd: Arc<OwnedFd>,
+    /// Device and inode.
+    which: (u64, u64),
+}
+
+impl Directory {
+    /// Opens the one that the app is in, unless it is the last one still: of requests that wait, many may have seen
+    /// other states than the one before, and descriptors are few.
+    fn enter(last: Option<&Directory>) -> Result<Option<Directory>> {
+        if let Some(last) = last
+            && which(rustix::fs::stat(c".")) == Some(last.which)
+        {
+            return Ok(Some(last.clone()));
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::open(c".", flags, Mode::empty()) {
+            // What was opened is what is noted: other threads may enter another one meanwhile.
+            Ok(fd) => {
+                Ok(which(rustix::fs::fstat(&fd)).map(|which| Directory { fd: Arc::new(fd), which }))
+            }
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => {
+                Err(Error::system("open the directory that the app is in", error))
+            }
+            Err(_) => Ok(None),
+        }
+    }
 }
 
 /// Looks at the state; keeps open what it looks at each time.
@@ -37,20 +70,18 @@ impl Observer {
         Ok(Observer { status })
     }
 
-    /// Gives the state, and the directory itself: a name could lead elsewhere by the time it is followed.
-    pub fn look(&self) -> Result<(AppState, Option<OwnedFd>)> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(c".", flags, Mode::empty()).ok();
-        // What was opened is what is noted: other threads may enter another one meanwhile.
-        let directory = opened.as_ref().and_then(|opened| which(rustix::fs::fstat(opened)));
+    /// Gives the state as of now.
+    pub fn look(&self, last: Option<&AppState>) -> Result<AppState> {
+        let directory = Directory::enter(last.and_then(|last| last.directory.as_ref()))?;
         let (umask, locale) = (self.umask()?, sys::locale());
-        Ok((AppState { environment: environment(), umask, locale, directory }, opened))
+        Ok(AppState { environment: environment(), umask, locale, directory })
     }
 
     /// Tells whether the state is what it was, without making another.
     pub fn still_sees(&self, last: &AppState) -> Result<bool> {
         Ok(self.umask()? == last.umask
-            && which(rustix::fs::stat(c".")) == last.directory
+            && which(rustix::fs::stat(c"."))
+                == last.directory.as_ref().map(|directory| directory.which)
             && sys::is_locale(&last.locale)
             && is_environment(&last.environment))
     }
@@ -75,6 +106,10 @@ impl Observer {
 }
 
 impl AppState {
+    pub fn directory(&self) -> Option<Arc<OwnedFd>> {
+        self.directory.as_ref().map(|directory| Arc::clone(&directory.fd))
+    }
+
     pub fn message(&self) -> State<'_> {
         State { umask: self.umask, locale: self.locale.to_bytes(), environment: &self.environment }
     }
