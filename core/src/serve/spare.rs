@@ -102,6 +102,16 @@ impl Spares {
         }
     }
 
+    /// Tells whether memory was short in the last seconds, once the kernel has said so. What it says first to who has
+    /// just begun to watch may be of long ago (seen with Linux 6.18).
+    pub fn is_memory_short(&self) -> bool {
+        let mut text = [0; 64];
+        let file = self.pressure.as_ref();
+        let read = file.and_then(|file| rustix::io::pread(file, &mut text, 0).ok()).unwrap_or(0);
+        // `some avg10=0.00 avg60=…`, of 100
+        !text[..read].starts_with(b"some avg10=0.00 ")
+    }
+
     /// Gives all of them up, and makes no more before memory has not been short for a while.
     pub fn relieve(&mut self) {
         self.discard();

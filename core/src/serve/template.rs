@@ -233,7 +233,8 @@ impl Template {
                     Token::Signals => ended = true,
                     Token::Stderr(pid) => self.stderr_ready(pid, event.flags),
                     Token::Stray(number) => self.stray_ready(number),
-                    Token::Pressure => self.spares.relieve(),
+                    Token::Pressure if self.spares.is_memory_short() => self.spares.relieve(),
+                    Token::Pressure => (),
                 }
             }
             if ended {
