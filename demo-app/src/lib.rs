@@ -3,6 +3,7 @@
 //!
 //! A worker may only use what is here, so that nothing of GTK runs in it.
 
+pub mod chunk;
 pub mod decoders;
 pub mod layout;
 pub mod message;

@@ -6,12 +6,13 @@ use std::fs::File;
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, Frame, Rgba, RgbaImage};
 use moxcms::{ColorProfile, ToneReprCurve};
 use tine::{Template, rpc};
+use tine_viewer::chunk;
 use tine_viewer::worker::{
     ANIMATE, DESCRIBE, Facts, LARGEST_FRAME, Picture, Play, Shown, decode, sandbox,
 };
@@ -286,11 +287,10 @@ fn sequences_of_avif_move(template: &Template) -> Result<()> {
 
 /// A PNG with one more chunk, behind its header.
 fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8]) -> Vec<u8> {
-    let mut crc = Crc::new();
-    crc.update(&[name, content].concat());
-    let length = (content.len() as u32).to_be_bytes();
-    let sum = crc.sum().to_be_bytes();
-    [&png[..33], &length[..], name, content, &sum[..], &png[33..]].concat()
+    let mut file = png[..33].to_vec();
+    chunk::push(&mut file, name, content);
+    file.extend(&png[33..]);
+    file
 }
 
 fn reader(template: &Template) -> rpc::Client<rpc::Fd, Facts> {

@@ -8,12 +8,13 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use exr::prelude::{AnyChannel, AnyChannels, FlatSamples, WritableImage};
+use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
 use image::codecs::bmp::BmpEncoder;
 use image::codecs::tiff::TiffEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
 use moxcms::{ColorProfile, ToneReprCurve};
+use tine_viewer::chunk;
 use tine_viewer::layout::Size;
 use tine_viewer::worker::{DecodeError, Picture, decode};
 
@@ -145,12 +146,7 @@ fn with_chunks(plain: &[u8], told: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let (start, rest) = plain.split_at(8 + 25);
     let mut file = start.to_vec();
     for (name, content) in told {
-        let mut sum = Crc::new();
-        sum.update(*name);
-        sum.update(content);
-        file.extend((content.len() as u32).to_be_bytes());
-        file.extend([*name, *content].concat());
-        file.extend(sum.sum().to_be_bytes());
+        chunk::push(&mut file, name, content);
     }
     file.extend(rest);
     file

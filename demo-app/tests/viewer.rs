@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use tine_viewer::chunk;
 
 /// Pixels of a thumbnail of a large square picture.
 const TILE: usize = 160 * 160;
@@ -251,17 +252,10 @@ fn write_noise(path: &Path, side: u32) {
 
 /// A PNG that claims a size and has next to nothing.
 fn png_claiming(width: u32, height: u32) -> Vec<u8> {
-    let mut header = b"IHDR".to_vec();
-    header.extend(width.to_be_bytes());
-    header.extend(height.to_be_bytes());
-    header.extend([8, 6, 0, 0, 0]);
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 6, 0, 0, 0]].concat();
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    for chunk in [header, b"IDAT".to_vec(), b"IEND".to_vec()] {
-        let mut crc = flate2::Crc::new();
-        crc.update(&chunk);
-        png.extend((chunk.len() as u32 - 4).to_be_bytes());
-        png.extend(&chunk);
-        png.extend(crc.sum().to_be_bytes());
+    for (name, data) in [(b"IHDR", &header[..]), (b"IDAT", b""), (b"IEND", b"")] {
+        chunk::push(&mut png, name, data);
     }
     png
 }

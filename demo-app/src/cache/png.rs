@@ -3,9 +3,10 @@
 
 use std::io::{self, BufReader, Read, Seek, Write};
 
+use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use flate2::{Compression, Crc};
+use tine_viewer::chunk;
 use tine_viewer::layout::Size;
 
 /// The keys of the picture's URI, and of the time of its last change.
@@ -133,14 +134,14 @@ pub(super) fn compressed_pixels(encoded: &[u8], size: Size) -> io::Result<Vec<u8
 /// A file of these pixels with these keys.
 pub(super) fn file(size: Size, keys: &Keys, compressed: &[u8]) -> Vec<u8> {
     let mut file = SIGNATURE.to_vec();
-    push(&mut file, b"IHDR", &header(size));
+    chunk::push(&mut file, b"IHDR", &header(size));
     for (key, text) in &keys.0 {
         let latin = |text: &str| text.chars().map(|c| u8::try_from(c).unwrap_or(b'?')).collect();
         let (key, text): (Vec<u8>, Vec<u8>) = (latin(key), latin(text));
-        push(&mut file, b"tEXt", &[key, vec![0], text].concat());
+        chunk::push(&mut file, b"tEXt", &[key, vec![0], text].concat());
     }
-    push(&mut file, b"IDAT", compressed);
-    push(&mut file, b"IEND", &[]);
+    chunk::push(&mut file, b"IDAT", compressed);
+    chunk::push(&mut file, b"IEND", &[]);
     file
 }
 
@@ -157,14 +158,4 @@ fn header(size: Size) -> [u8; 13] {
     header[..4].copy_from_slice(&size.width.to_be_bytes());
     header[4..8].copy_from_slice(&size.height.to_be_bytes());
     header
-}
-
-fn push(file: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
-    let mut crc = Crc::new();
-    crc.update(name);
-    crc.update(data);
-    file.extend((data.len() as u32).to_be_bytes());
-    file.extend(name);
-    file.extend(data);
-    file.extend(crc.sum().to_be_bytes());
 }

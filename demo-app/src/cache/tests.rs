@@ -5,6 +5,7 @@ use gtk4::{gio, glib, prelude::*};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::time::{Duration, SystemTime};
+use tine_viewer::chunk;
 
 /// A folder of pictures, and a cache beside it.
 struct Home {
@@ -284,14 +285,12 @@ fn texts_of_all_kinds_are_read() {
         (b"iTXt", small(&uri), plain(&time), true),
         (b"iTXt", b"\0".to_vec(), plain(&time), false),
     ] {
-        let chunk = |kind: &[u8; 4], key: &str, text: &[u8]| {
-            let data = [key.as_bytes(), text].concat();
-            let mut crc = flate2::Crc::new();
-            crc.update(&[kind, &data[..]].concat());
-            let length = (data.len() as u32).to_be_bytes();
-            [&length[..], kind, &data, &crc.sum().to_be_bytes()].concat()
+        let text = |kind: &[u8; 4], key: &str, text: &[u8]| {
+            let mut octets = Vec::new();
+            chunk::push(&mut octets, kind, &[key.as_bytes(), text].concat());
+            octets
         };
-        let texts = [chunk(kind, "Thumb::URI", &uri), chunk(b"tEXt", "Thumb::MTime", &time)];
+        let texts = [text(kind, "Thumb::URI", &uri), text(b"tEXt", "Thumb::MTime", &time)];
         let file = [&encoded[..33], &texts.concat(), &encoded[33..]].concat();
         fs::write(&kept, file).unwrap();
         let kind = String::from_utf8_lossy(kind);

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use image::{Rgb, RgbImage};
+use tine_viewer::chunk;
 
 use crate::scene::CORNERS;
 
@@ -81,23 +82,23 @@ pub(crate) fn with_profile(image: &RgbImage, profile: &[u8]) -> io::Result<Vec<u
 pub(crate) fn animated(frames: &[RgbImage]) -> io::Result<Vec<u8>> {
     let mut png = Vec::from(SIGNATURE);
     let (width, height) = frames.first().map_or((0, 0), RgbImage::dimensions);
-    chunk(&mut png, b"IHDR", &header(width, height, 8, RGB, false));
-    chunk(&mut png, b"acTL", &[(frames.len() as u32).to_be_bytes(), [0; 4]].concat());
+    chunk::push(&mut png, b"IHDR", &header(width, height, 8, RGB, false));
+    chunk::push(&mut png, b"acTL", &[(frames.len() as u32).to_be_bytes(), [0; 4]].concat());
     let mut sequence = 0_u32;
     for (number, frame) in frames.iter().enumerate() {
         let place = [sequence, width, height, 0, 0].map(u32::to_be_bytes).concat();
         // A tenth of a second; nothing is disposed of, nothing blended.
-        chunk(&mut png, b"fcTL", &[&place[..], &[0, 1, 0, 10, 0, 0]].concat());
+        chunk::push(&mut png, b"fcTL", &[&place[..], &[0, 1, 0, 10, 0, 0]].concat());
         sequence += 1;
         let pixels = compressed(&lines(frame))?;
         if number == 0 {
-            chunk(&mut png, b"IDAT", &pixels);
+            chunk::push(&mut png, b"IDAT", &pixels);
         } else {
-            chunk(&mut png, b"fdAT", &[&sequence.to_be_bytes()[..], &pixels].concat());
+            chunk::push(&mut png, b"fdAT", &[&sequence.to_be_bytes()[..], &pixels].concat());
             sequence += 1;
         }
     }
-    chunk(&mut png, b"IEND", &[]);
+    chunk::push(&mut png, b"IEND", &[]);
     Ok(png)
 }
 
@@ -126,21 +127,11 @@ fn header(width: u32, height: u32, depth: u8, colour: u8, interlaced: bool) -> V
 
 fn file(header: Vec<u8>, extra: Option<(&[u8; 4], &[u8])>, lines: &[u8]) -> io::Result<Vec<u8>> {
     let mut png = Vec::from(SIGNATURE);
-    chunk(&mut png, b"IHDR", &header);
+    chunk::push(&mut png, b"IHDR", &header);
     if let Some((name, data)) = extra {
-        chunk(&mut png, name, data);
+        chunk::push(&mut png, name, data);
     }
-    chunk(&mut png, b"IDAT", &compressed(lines)?);
-    chunk(&mut png, b"IEND", &[]);
+    chunk::push(&mut png, b"IDAT", &compressed(lines)?);
+    chunk::push(&mut png, b"IEND", &[]);
     Ok(png)
-}
-
-fn chunk(png: &mut Vec<u8>, name: &[u8; 4], data: &[u8]) {
-    let mut crc = flate2::Crc::new();
-    crc.update(name);
-    crc.update(data);
-    png.extend((data.len() as u32).to_be_bytes());
-    png.extend(name);
-    png.extend(data);
-    png.extend(crc.sum().to_be_bytes());
 }
