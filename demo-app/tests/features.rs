@@ -271,6 +271,7 @@ fn the_wheel_zooms_where_the_pointer_is() {
 fn what_imitates_a_graphics_card_is_left_out() {
     let has_card = fs::read_dir("/dev/dri").is_ok_and(|mut devices| devices.next().is_some());
     if has_card || Path::new("/dev/nvidiactl").exists() {
+        println!("not tried: there is a graphics card");
         return;
     }
     let desktop = Desktop::start();
