@@ -47,10 +47,11 @@ impl Entry {
     }
 
     pub(crate) fn find(name: &[u8]) -> Option<&'static Entry> {
-        match NAMES.get() {
-            Some(names) => Some(ENTRIES[names.iter().position(|known| is(known, name))?]),
-            None => ENTRIES.iter().copied().find(|entry| is(entry.name, name)),
-        }
+        let at = match NAMES.get() {
+            Some(names) => names.iter().position(|known| is(known, name)),
+            None => ENTRIES.iter().position(|entry| is(entry.name, name)),
+        };
+        at.map(|at| ENTRIES[at])
     }
 
     /// The names of all entries, in alphabetical order.

@@ -84,7 +84,8 @@ impl Template {
     /// # Errors
     /// - [`ErrorKind::TooLate`](crate::ErrorKind::TooLate): the program has a second thread, GLib types or
     ///   GTK are initialised, a descriptor shows that an event loop or a display connection lives here
-    ///   already, or children begin in another PID namespace. The message names each. This is so under `cargo test`, whose harness has threads.
+    ///   already, or children begin in another PID namespace. The message names each. The first is so under
+    ///   `cargo test`, whose harness has threads.
     /// - [`ErrorKind::System`](crate::ErrorKind::System): fork(2) or a descriptor was refused.
     ///
     /// # Examples

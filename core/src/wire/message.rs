@@ -218,8 +218,10 @@ impl<'a> Message<'a> {
     /// The code of [`Message::Link`], which is met where the orders cannot be followed.
     pub const LINK: u8 = 36;
 
-    /// The codes of [`Message::Fork`] and [`Message::Exec`].
-    pub const REQUESTS: [u8; 2] = [3, 5];
+    const FORK: u8 = 3;
+    const EXEC: u8 = 5;
+    /// The codes of what asks for a process.
+    pub const REQUESTS: [u8; 2] = [Self::FORK, Self::EXEC];
 
     const STARTED: u8 = 16;
     const RUN: u8 = 37;
@@ -232,9 +234,9 @@ impl<'a> Message<'a> {
         match self {
             Message::Connect => 1,
             Message::State(_) => 2,
-            Message::Fork(_) => Self::REQUESTS[0],
+            Message::Fork(_) => Self::FORK,
             Message::Spares { .. } => 4,
-            Message::Exec => Self::REQUESTS[1],
+            Message::Exec => Self::EXEC,
             Message::Begin => Self::BEGIN,
             #[cfg(feature = "testing")]
             Message::Inject(_) => 7,
@@ -333,13 +335,13 @@ impl<'a> Message<'a> {
                 locale: fields.octets()?,
                 environment: fields.octets()?,
             }),
-            3 => Message::Fork(Waiting {
+            Self::FORK => Message::Fork(Waiting {
                 octets: fields.u32()?,
                 plain: fields.flag()?,
                 executes: fields.flag()?,
             }),
             4 => Message::Spares { count: fields.u32()? },
-            5 => Message::Exec,
+            Self::EXEC => Message::Exec,
             Self::BEGIN => Message::Begin,
             #[cfg(feature = "testing")]
             7 => Message::Inject(inject(&mut fields)?),

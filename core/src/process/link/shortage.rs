@@ -52,9 +52,7 @@ impl Link {
             Shortage::None | Shortage::Lasts => false,
         }
     }
-}
 
-impl Link {
     /// Tries again to send what has descriptors with it, after a while.
     pub(super) fn try_later(self: &Rc<Self>) -> Timer {
         let link = Rc::downgrade(self);
