@@ -173,11 +173,8 @@ impl Grid {
 
     /// The place of the first one that is selected, or else has the keyboard.
     pub fn cursor(&self) -> Option<u32> {
-        let places = self.selection()?.places();
-        if !places.is_empty() {
-            return Some(places.minimum());
-        }
-        self.gallery()?.list().position(self.focused()?.id()?)
+        let selected = self.selection()?.first();
+        selected.or_else(|| self.gallery()?.list().position(self.focused()?.id()?))
     }
 
     /// The tile that has the keyboard.
@@ -281,9 +278,8 @@ impl Grid {
         let selection = Selection::new(list);
         selection.set_ids(&selected.ids());
         self.imp().view.set_model(Some(&selection));
-        let places = selection.places();
-        if !places.is_empty() {
-            self.scroll_to(places.minimum());
+        if let Some(place) = selection.first() {
+            self.scroll_to(place);
         }
     }
 

@@ -46,6 +46,7 @@ mod seen;
 mod selection;
 mod settings;
 mod stalls;
+mod stretches;
 mod texture;
 mod thumbnails;
 mod tile;

@@ -125,11 +125,12 @@ impl PictureList {
         self.items_changed(len, 0, count);
     }
 
-    /// Takes over an order that differs in few places, and tells which. Otherwise nothing is done, and
-    /// the order comes back: it is one for a new list, as GTK looks at each picture that is told of.
+    /// Takes over an order that differs in few places, or lacks some in one place, and tells so. Otherwise nothing is
+    /// done, and the order comes back: it is one for a new list, as GTK looks at each picture that comes, and what comes
+    /// back is not selected any more.
     pub fn rearrange(&self, order: Arc<Vec<u32>>) -> Result<(), Arc<Vec<u32>>> {
         let change = self.change_to(&order);
-        if change.removed.max(change.added) > FEW {
+        if change.added > 0 && change.removed.max(change.added) > FEW {
             return Err(order);
         }
         self.imp().len.set(order.len() as u32);
@@ -195,8 +196,12 @@ mod tests {
             list.rearrange(Arc::new(order)).unwrap();
         }
         assert_eq!(*told.borrow(), [(2, 1, 0), (1, 0, 1), (0, 5, 0), (0, 0, 1)]);
-        let many: Vec<u32> = (0..2 * FEW).collect();
-        assert_eq!(list.rearrange(Arc::new(many.clone())), Err(Arc::new(many)));
+        let many = Arc::new((0..2 * FEW).collect::<Vec<_>>());
+        assert_eq!(list.rearrange(Arc::clone(&many)), Err(Arc::clone(&many)));
         assert_eq!(list.id(0), Some(7));
+        // Without some in one place it is the same list, however many they are.
+        let list = PictureList::ordered(many);
+        assert_eq!(list.rearrange(Arc::new(vec![0, 2 * FEW - 1])), Ok(()));
+        assert_eq!(list.id(1), Some(2 * FEW - 1));
     }
 }

@@ -1,5 +1,4 @@
-//! Which pictures are selected: a bit for each place, where GTK's own model keeps an object for each
-//! selected item.
+//! Which pictures are selected: by their places, where GTK's own model keeps an object for each selected item.
 
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
@@ -9,20 +8,15 @@ use std::cell::{OnceCell, RefCell};
 use crate::chosen::Chosen;
 use crate::id_set::IdSet;
 use crate::picture_list::{PictureItem, PictureList};
+use crate::stretches::Stretches;
 
 mod imp {
     use super::*;
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub struct Selection {
         pub list: OnceCell<PictureList>,
-        pub places: RefCell<Bitset>,
-    }
-
-    impl Default for Selection {
-        fn default() -> Self {
-            Self { list: OnceCell::new(), places: RefCell::new(Bitset::new_empty()) }
-        }
+        pub places: RefCell<Stretches>,
     }
 
     #[glib::object_subclass]
@@ -51,7 +45,7 @@ mod imp {
     impl SelectionModelImpl for Selection {
         fn selection_in_range(&self, position: u32, count: u32) -> Bitset {
             let selected = Bitset::new_range(position, count);
-            selected.intersect(&self.places.borrow());
+            selected.intersect(&self.places.borrow().bitset());
             selected
         }
 
@@ -61,23 +55,23 @@ mod imp {
 
         fn set_selection(&self, selected: &Bitset, mask: &Bitset) -> bool {
             // What is selected in the mask, and what was outside of it.
-            let places = self.places.borrow().copy();
+            let places = self.places.borrow().bitset();
             places.subtract(mask);
             let inside = selected.copy();
             inside.intersect(mask);
             places.union(&inside);
-            self.obj().set_places(places);
+            self.obj().set_places(Stretches::of(&places));
             true
         }
 
         // GTK's own versions of these make use of `set_selection`.
         fn select_all(&self) -> bool {
-            self.obj().set_places(Bitset::new_range(0, self.n_items()));
+            self.obj().set_places(Stretches::one(0..self.n_items()));
             true
         }
 
         fn unselect_all(&self) -> bool {
-            self.obj().set_places(Bitset::new_empty());
+            self.obj().set_places(Stretches::default());
             true
         }
     }
@@ -97,7 +91,7 @@ impl Selection {
             #[weak]
             selection,
             move |_, from, removed, added| {
-                selection.imp().places.borrow().splice(from, removed, added);
+                selection.imp().places.borrow_mut().splice(from, removed, added);
                 selection.items_changed(from, removed, added);
             }
         ));
@@ -106,51 +100,41 @@ impl Selection {
         selection
     }
 
-    /// The places that are selected.
-    pub fn places(&self) -> Bitset {
-        self.imp().places.borrow().copy()
+    /// The first place that is selected.
+    pub fn first(&self) -> Option<u32> {
+        Some(self.imp().places.borrow().bounds()?.start)
     }
 
     /// Whether anything is selected.
     pub fn has_some(&self) -> bool {
-        !self.imp().places.borrow().is_empty()
+        self.first().is_some()
     }
 
     /// The pictures that are selected.
     pub fn chosen(&self) -> Chosen {
         let order = self.imp().list.get().and_then(PictureList::order);
-        Chosen::new(&self.imp().places.borrow(), order)
+        Chosen::new(self.imp().places.borrow().clone(), order)
     }
 
     /// Selects these pictures, and no others.
     pub fn set_ids(&self, ids: &IdSet) {
-        let places = Bitset::new_empty();
+        let mut places = Stretches::default();
         if let Some(list) = self.imp().list.get().filter(|_| ids.len() > 0) {
             let order = list.order();
             let id = |place: u32| order.as_ref().map_or(place, |order| order[place as usize]);
-            // Stretch by stretch: GTK's own set takes longer for each place than all else here.
-            let mut start = None;
-            for place in 0..=list.n_items() {
-                let is_selected = place < list.n_items() && ids.contains(id(place));
-                match (is_selected, start) {
-                    (true, None) => start = Some(place),
-                    (false, Some(first)) => {
-                        places.add_range(first, place - first);
-                        start = None;
-                    }
-                    _ => (),
-                }
-            }
+            let selected = (0..list.n_items()).filter(|place| ids.contains(id(*place)));
+            selected.for_each(|place| places.push(place..place + 1));
         }
         self.set_places(places);
     }
 
-    fn set_places(&self, places: Bitset) {
-        let before = self.imp().places.replace(places.copy());
-        before.difference(&places);
-        if !before.is_empty() {
-            let (first, last) = (before.minimum(), before.maximum());
-            self.selection_changed(first, last - first + 1);
+    fn set_places(&self, places: Stretches) {
+        let new = places.bounds();
+        let old = self.imp().places.replace(places).bounds();
+        let both = [old, new].into_iter().flatten();
+        let changed = both.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
+        if let Some(changed) = changed {
+            self.selection_changed(changed.start, changed.len() as u32);
         }
     }
 }
