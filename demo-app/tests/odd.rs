@@ -308,3 +308,18 @@ fn texts_in_drawings() {
         assert_eq!(dark(svg(&image).as_bytes()), 0, "{href}");
     }
 }
+
+/// What is wrong is told as it is, also of drawings that are whole and have nothing in them, or far too much.
+#[test]
+fn drawings_that_are_none() {
+    let told = |svg: &[u8]| decoded(svg).expect_err("it is no picture").to_string();
+    let start = "<svg xmlns='http://www.w3.org/2000/svg' width='0' height='0'";
+    let empty = told(format!("{start}/>").as_bytes());
+    assert!(empty.starts_with("corrupt SVG: ") && empty.contains("size"), "{empty}");
+    assert_eq!(told(format!("{start}>").as_bytes()), "truncated SVG");
+    assert_eq!(told(format!("{start}><g/>").as_bytes()), "truncated SVG");
+    let mut small = flate2::write::GzEncoder::new(Vec::new(), Compression::fast());
+    small.write_all(format!("{start}>").as_bytes()).unwrap();
+    (0..65).for_each(|_| small.write_all(&[b' '; 1 << 20]).unwrap());
+    assert_eq!(told(&small.finish().unwrap()), "no decoder: more than 64 MiB of SVG");
+}

@@ -95,17 +95,19 @@ pub(super) fn as_utf8(octets: Vec<u8>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Whether the text's last tag ends its first element.
+/// Whether the text's last tag ends its first element, or is that and has nothing in it.
 fn is_closed(text: &[u8]) -> bool {
     let last = text.rsplit(|octet| *octet == b'<').next().unwrap_or_default();
-    last.starts_with(b"/") && last.windows(4).any(|part| part == b"svg>")
+    let ends = |end: &[u8]| last.windows(end.len()).any(|part| part == end);
+    last.starts_with(b"/") && ends(b"svg>") || last.starts_with(b"svg") && ends(b"/>")
 }
 
 fn read(reader: impl Read) -> Result<Vec<u8>, DecodeError> {
     let mut octets = Vec::new();
     reader.take(LONGEST + 1).read_to_end(&mut octets)?;
     if octets.len() as u64 > LONGEST {
-        return Err(DecodeError::TooHeavy(octets.len() as u64));
+        let longest = LONGEST >> 20;
+        return Err(DecodeError::Unsupported(format!("more than {longest} MiB of {FORMAT}")));
     }
     Ok(octets)
 }
