@@ -1,7 +1,7 @@
 //! The thread that looks through all names: to arrange them, and to find some among them. It takes what
 //! a million names take, and the window does not wait for it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
@@ -112,9 +112,9 @@ impl Index {
 /// What has become of names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Known ones whose files are there: changed, or back.
+    /// Known ones that are there: changed, or back.
     pub there: Vec<u32>,
-    /// Known ones whose files are not.
+    /// Known ones that are not, or something else now: a folder instead of a picture, or the other way round.
     pub gone: Vec<u32>,
     /// Pictures that are not known.
     pub pictures: Vec<OsString>,
@@ -124,22 +124,32 @@ pub struct News {
     pub trouble: Option<String>,
 }
 
-fn look_at(catalog: &Catalog, folder: &Path, mut names: HashSet<OsString>) -> News {
+fn look_at(catalog: &Catalog, folder: &Path, names: HashSet<OsString>) -> News {
     let mut news = News::default();
-    let is_there = |name: &OsStr| std::fs::symlink_metadata(folder.join(name)).is_ok();
+    let mut names: HashMap<OsString, Option<Now>> = names
+        .into_iter()
+        .map(|name| {
+            let now = now(folder, &name);
+            (name, now)
+        })
+        .collect();
     for chunk in catalog.chunks().filter(|chunk| chunk.folder() == folder) {
         for id in chunk.ids() {
-            if names.remove(chunk.name(id)) {
-                let list = if is_there(chunk.name(id)) { &mut news.there } else { &mut news.gone };
-                list.push(id);
+            match names.get_mut(chunk.name(id)) {
+                Some(Some(now)) if now.kind == chunk.kind() => {
+                    now.is_new = false;
+                    news.there.push(id);
+                }
+                Some(_) => news.gone.push(id),
+                None => {}
             }
         }
     }
-    for name in names {
-        match kind_of(folder, &name) {
-            Some(Kind::Picture) => news.pictures.push(name),
-            Some(Kind::Folder) => news.folders.push(name),
-            None => {}
+    for (name, now) in names {
+        match now {
+            Some(Now { kind: Kind::Picture, is_new: true }) => news.pictures.push(name),
+            Some(Now { kind: Kind::Folder, is_new: true }) => news.folders.push(name),
+            _ => {}
         }
     }
     news
@@ -155,11 +165,20 @@ fn all(catalog: &Catalog, folder: &Path) -> (HashSet<OsString>, Option<String>) 
     (known.chain(there.map(|entry| entry.file_name())).collect(), Some(trouble))
 }
 
-/// What a name stands for now; `None` if it is gone, or not shown.
-fn kind_of(folder: &Path, name: &OsStr) -> Option<Kind> {
+/// What a name stands for now.
+struct Now {
+    kind: Kind,
+    /// It is to be shown, and not known as what it is.
+    is_new: bool,
+}
+
+/// What a name stands for now; `None` if it is gone.
+fn now(folder: &Path, name: &OsStr) -> Option<Now> {
     let status = rustix::fs::lstat(folder.join(name)).ok()?;
     let file_type = FileType::from_raw_mode(status.st_mode);
-    kind(name, file_type, || rustix::fs::stat(folder.join(name)))
+    let shown = kind(name, file_type, || rustix::fs::stat(folder.join(name)));
+    // What is not shown for its name is known only if somebody asked for it as a picture.
+    Some(Now { kind: shown.unwrap_or(Kind::Picture), is_new: shown.is_some() })
 }
 
 #[cfg(test)]
@@ -210,6 +229,38 @@ mod tests {
             folders: vec!["sub".into()],
             trouble: None,
         };
+        assert_eq!(look_at(&catalog, folder.path(), names), expected);
+    }
+
+    #[test]
+    fn a_name_can_stand_for_something_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("a.png")).unwrap();
+        for name in ["b.png", "notes", ".hidden.png"] {
+            std::fs::write(path(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+        let chunk = |first, kind, names: &[&str]| {
+            Arc::new(Chunk::new(first, kind, folder.path().into(), names))
+        };
+        let mut catalog = Catalog::default();
+        catalog.push(chunk(0, Kind::Picture, &["a.png", ".hidden.png"]));
+        catalog.push(chunk(2, Kind::Folder, &["b.png", "notes", "link"]));
+        let names = ["a.png", "b.png", "notes", "link", ".hidden.png"];
+        let names: HashSet<OsString> = names.into_iter().map(OsString::from).collect();
+        let expected = News {
+            there: vec![1],
+            gone: vec![0, 2, 3, 4],
+            pictures: vec!["b.png".into()],
+            folders: vec!["a.png".into()],
+            trouble: None,
+        };
+        assert_eq!(look_at(&catalog, folder.path(), names.clone()), expected);
+        // It is known as both from now on.
+        catalog.push(chunk(5, Kind::Folder, &["a.png"]));
+        catalog.push(chunk(6, Kind::Picture, &["b.png"]));
+        let expected = News { there: vec![1, 5, 6], gone: vec![0, 2, 3, 4], ..News::default() };
         assert_eq!(look_at(&catalog, folder.path(), names), expected);
     }
 }

@@ -96,6 +96,40 @@ fn a_folder_is_deleted_and_made_again() {
     hand.close();
 }
 
+/// K3: a name may be that of a folder now, or of a picture; and folders that go are no pictures less.
+#[test]
+fn a_name_is_a_folder_s_and_a_picture_s() {
+    let desktop = Desktop::start();
+    let reader = Reader::start(&desktop);
+    let folder = colours(&desktop);
+    let (name, other) = (folder.join("a.png"), folder.join("other"));
+    fs::create_dir(&other).unwrap();
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    for _ in 0..3 {
+        fs::remove_dir(&other).unwrap();
+        fs::remove_file(&name).unwrap();
+        fs::create_dir(&name).unwrap();
+        hand.see("no red tile", |screen| !screen.has(RED, 100) && screen.has(GREEN, TILE));
+        reader.hear_text("2 pictures");
+        fs::remove_dir(&name).unwrap();
+        write_plain(&name, 400, 400, RED);
+        fs::create_dir(&other).unwrap();
+        see_grid(&hand);
+        reader.hear_text("3 pictures");
+    }
+    fs::remove_dir(&other).unwrap();
+    for name in ["a.png", "b.png", "c.png"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    see_nothing(&hand);
+    reader.hear_text("No Pictures");
+    write_colours(&folder);
+    see_grid(&hand);
+    reader.hear_text("3 pictures");
+    hand.close();
+}
+
 /// K3: from a picture whose file is gone keys lead to those that were beside it.
 #[test]
 fn a_picture_that_is_gone_can_be_left() {

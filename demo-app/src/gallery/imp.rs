@@ -40,6 +40,7 @@ pub struct Gallery {
     /// Files that are to be gone, or back, in this order, and how many of the first ones that is done with.
     pub(super) fates: RefCell<VecDeque<(Rc<IdSet>, bool)>>,
     pub(super) seen_to: Cell<usize>,
+    /// How many folders are there.
     pub(super) folders: Cell<u32>,
     pub(super) arrangement: RefCell<Arrangement>,
     pub(super) thumbnails: RefCell<Thumbnails<gdk::Texture>>,

@@ -148,7 +148,10 @@ impl Gallery {
         let is_folder = self.catalog.borrow().kind(id) == Kind::Folder;
         let mut gone = self.gone.borrow_mut();
         let changed = if is_gone { gone.insert(id) } else { gone.remove(id) };
-        if changed && !is_folder {
+        if changed && is_folder {
+            let folders = self.folders.get();
+            self.folders.set(if is_gone { folders - 1 } else { folders + 1 });
+        } else if changed {
             let mut thumbnails = self.thumbnails.borrow_mut();
             if is_gone {
                 thumbnails.exclude(id)
