@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         without_memory_of_its_own,
         without_limits,
         without_a_look_at_the_dead,
+        without_changes_of_the_umask,
         without_death_with_the_parent,
         without_numbers_for_descriptors,
     ];
@@ -137,6 +138,11 @@ fn without_limits(_: &Template) {
 
 fn without_a_look_at_the_dead(_: &Template) {
     assert_says(libc::SYS_waitid, "all of it works");
+}
+
+/// Rule 6: what the umask is, /proc tells too.
+fn without_changes_of_the_umask(_: &Template) {
+    assert_says(libc::SYS_umask, "all of it works");
 }
 
 /// Rule 6: a worker that would outlive its app is none; the call is named.

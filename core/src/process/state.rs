@@ -87,11 +87,12 @@ impl Observer {
     }
 
     fn umask(&self) -> Result<u32> {
-        if sys::is_single_threaded() {
-            // Cheaper than a read of /proc. Nobody is there to make a file meanwhile; should a signal's handler, then
-            // none that is open to others.
-            let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
-            rustix::process::umask(umask);
+        // Cheaper than a read of /proc. Nobody is there to make a file meanwhile; should a signal's handler, then none
+        // that is open to others.
+        if sys::is_single_threaded()
+            && let Some(umask) = sys::umask(Mode::RWXG | Mode::RWXO)
+        {
+            sys::umask(umask);
             return Ok(umask.as_raw_mode());
         }
         // It stands in the second line, after a name of at most 64 octets.

@@ -140,7 +140,8 @@ impl Inherited {
 
     /// Makes it this process's own, and so that of the children to come.
     pub fn apply(&self) {
-        rustix::process::umask(self.umask);
+        // Where a filter of seccomp(2) refuses it, this process has the one that it was made with.
+        let _ = sys::umask(self.umask);
         sys::replace_environment(self.environment.clone());
         if !sys::is_locale(&self.locale) {
             sys::set_locale(&self.locale);

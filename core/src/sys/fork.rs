@@ -8,6 +8,7 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
+use rustix::fs::Mode;
 use rustix::process::Pid;
 
 /// Which side of a fork this is.
@@ -115,6 +116,13 @@ fn duration(time: libc::timeval) -> Duration {
 pub(crate) fn group() -> i32 {
     // SAFETY: getpgrp has no precondition.
     unsafe { libc::getpgrp() }
+}
+
+/// Sets this process's umask and gives the one before, as umask(2) does; None: a filter of seccomp(2) refuses it, which
+/// `rustix` takes for impossible.
+pub(crate) fn umask(mode: Mode) -> Option<Mode> {
+    // SAFETY: umask has no precondition.
+    Mode::from_bits(unsafe { libc::umask(mode.as_raw_mode()) })
 }
 
 /// Lets others run that wait for this processor (sched_yield(2)).

@@ -38,7 +38,7 @@ pub(crate) use environment::{
 };
 pub(crate) use executed::{has_executed, is_numbered_alike};
 pub(crate) use fork::{
-    Forked, Reaped, ended, exit_now, fork, fork_with, give_way, group, on_exit, reap,
+    Forked, Reaped, ended, exit_now, fork, fork_with, give_way, group, on_exit, reap, umask,
 };
 pub(crate) use sandbox::{leave_namespaces, limit};
 pub(crate) use signals::{child_signals, default_signals, signal};
