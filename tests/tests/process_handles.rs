@@ -170,6 +170,13 @@ fn callbacks_are_dropped_with_what_they_own(template: &Template) {
     let refused = dead.run(RETURN, |_| ()).on_exit(move |_| drop(unrun));
     drop((refused, running));
     eventually("the third", || (dropped.get() == 3).then_some(()));
+    // Nor does it stay because its callback owns its handle.
+    let (unrun, handle) = (Dropped(dropped.clone()), Rc::new(RefCell::new(None)));
+    let own = Rc::clone(&handle);
+    let dead = template.fork().load("/no/such/plugin.so");
+    handle.replace(Some(dead.run(RETURN, |_| ()).on_exit(move |_| drop((own, unrun)))));
+    drop(handle);
+    eventually("the fourth", || (dropped.get() == 4).then_some(()));
 }
 
 /// Rule 2: from a callback everything is allowed.

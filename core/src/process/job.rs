@@ -319,13 +319,18 @@ impl Job {
     pub fn fail(&self, error: Error) {
         if self.on_run.borrow().is_some() {
             drop((self.watcher.take(), self.socket.take(), self.recipe.take()));
-            if self.stage.get() < Stage::Started {
+            let never_was = self.stage.get() < Stage::Started;
+            if never_was {
                 self.stage.set(Stage::Over);
             }
             let _span = self.span.enter();
             note!(INFO "process does not run", entry = self.entry, error = error);
             if let Some(on_run) = self.on_run.take() {
                 on_run(Err(error));
+            }
+            if never_was {
+                // They have no end to hear of, and may own the handle of this process.
+                drop(self.on_exit.take());
             }
         }
     }

@@ -280,7 +280,7 @@ impl Remote {
     }
 
     fn fail(&self, error: Error) {
-        drop((self.watcher.take(), self.socket.take(), self.patience.take()));
+        drop((self.watcher.take(), self.socket.take(), self.patience.take(), self.orders.take()));
         if let Some(on_run) = self.on_run.take() {
             on_run(Err(error));
         }
