@@ -61,10 +61,11 @@ fn every_request_is_settled_once(template: &Template) {
     eventually("templates end", || (processes::children(own).len() == 1).then_some(()));
 }
 
-/// The descriptors that a program has when this one starts it; None: there was none for that just now.
+/// The descriptors that a program has when this one starts it; None: there was none for that just now, or it was taken
+/// for a template and killed.
 fn listing() -> Option<String> {
-    let shell = Command::new("sh").args(["-c", "echo /proc/self/fd/*"]).output();
-    shell.ok().map(|shell| String::from_utf8_lossy(&shell.stdout).into_owned())
+    let shell = Command::new("sh").args(["-c", "echo /proc/self/fd/*"]).output().ok()?;
+    shell.status.success().then(|| String::from_utf8_lossy(&shell.stdout).into_owned())
 }
 
 /// What other threads start inherits nothing of tine's.
