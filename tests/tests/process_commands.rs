@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         descriptors_to_any_number,
         descriptors_over_each_other,
         groups_and_sessions,
+        the_apps_group,
         clean_signals,
         exit_codes_and_signals,
         standard_error_is_kept,
@@ -188,6 +189,18 @@ fn groups_and_sessions(template: &Template) {
     assert_eq!(ids(cat()), [0, 0]);
     assert_eq!(ids(cat().process_group(0)), [1, 0]);
     assert_eq!(ids(cat().new_session()), [1, 1]);
+}
+
+/// F18: whatever the template was made of, and though it has a group of its own.
+fn the_apps_group(template: &Template) {
+    let executed = Template::exec().expect("a template");
+    let prepared = executed.fork().into_template().expect("a template");
+    let own = rustix::process::getpgrp().as_raw_nonzero().to_string();
+    for template in [template, &executed, &prepared] {
+        let stat = output(template.command("cat").arg("/proc/self/stat"));
+        let fields = stat.rsplit_once(')').expect("/proc/self/stat").1;
+        assert_eq!(fields.split_whitespace().nth(2), Some(&*own), "{template:?}");
+    }
 }
 
 /// E19, F18: none blocked, none ignored; SIGPIPE kills, as shells and C programs expect.

@@ -1,7 +1,9 @@
 //! Nobody is left behind: no zombie, and no template that nobody has a handle of, whatever app it is that had them.
 
-use std::io::Read as _;
+use std::cell::Cell;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::process::{
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         orphans_of_a_prepared_template,
         orphans_of_orphans,
         orphans_of_a_worker,
+        orphans_of_a_worker_of_a_template_that_is_killed,
+        orphans_that_are_programs,
         an_app_that_was_forked_bare,
         no_pidfds,
         no_signals,
@@ -126,6 +130,53 @@ fn orphans_of_a_worker(_: &Template) {
             processes::children(processes::of(&template)).is_empty().then_some(())
         });
     });
+}
+
+tine::entry!(USE_TINE_AND_STAY = use_tine_and_stay);
+fn use_tine_and_stay(worker: tine::Worker) -> tine::Result<()> {
+    let template = Template::exec()?;
+    Told::run(template.fork(), ENDURE).settled();
+    worker.socket().write_all(b"ready")?;
+    loop {
+        std::thread::park();
+    }
+}
+
+/// F4, F22: its own template and workers die with it, and nobody but the app is left to reap them.
+fn orphans_of_a_worker_of_a_template_that_is_killed(_: &Template) {
+    adopting(|| {
+        let template = Template::exec().expect("a template");
+        let told = Told::run(template.fork(), USE_TINE_AND_STAY);
+        told.socket().read_exact(&mut [0; 5]).expect("its word");
+        send(processes::of(&template), Signal::KILL);
+        told.exit();
+        assert!(Told::run(template.fork(), RETURN).exit().success());
+    });
+}
+
+/// F4, F18: one is in the app's group, and no less a zombie of an app that adopts it.
+fn orphans_that_are_programs(_: &Template) {
+    adopting(leave_programs);
+}
+
+fn leave_programs() {
+    let template = Template::exec().expect("a template");
+    for round in 0..20 {
+        let ended = Rc::new(Cell::new(false));
+        let tell = Rc::clone(&ended);
+        let command = template.command("sleep").arg("1000");
+        let lives_on = round % 2 == 0;
+        let command = if lives_on { command } else { command.dies_with_app() };
+        let running = command.spawn(|_| ()).on_exit(move |_| tell.set(true));
+        let pid = eventually("a process", || running.pid());
+        eventually("its program", || (processes::status(pid, "Name")? == "sleep").then_some(()));
+        send(processes::of(&template), Signal::KILL);
+        // By when its links end, it may have its children still.
+        if lives_on {
+            send(pid, Signal::KILL);
+        }
+        eventually("its end", || ended.get().then_some(()));
+    }
 }
 
 fn spares_of(template: u32, count: usize) {
@@ -237,6 +288,13 @@ fn without_any_pidfd(errno: i32) {
     assert!(refusal.contains("cannot be killed"), "{refusal}");
     assert!(Told::run(prepared.fork(), RETURN).exit().success(), "its successor's");
     assert_eq!(children(), 1, "the one that was stopped is reaped");
+    set_child_subreaper(Some(Pid::INIT)).expect("prctl");
+    leave_programs();
+    eventually("what it leaves is reaped", || {
+        // There is nothing that a queue could wait for: whoever comes or goes has it looked at.
+        Told::run(template.fork(), RETURN).exit();
+        (children() == 1).then_some(())
+    });
     println!("all is settled");
 }
 

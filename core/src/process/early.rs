@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use super::body::Body;
 use super::life::{Core, Origin};
-use super::{Template, obstacles};
+use super::{Template, obstacles, orphans};
 use crate::log::note;
 use crate::sys::{self, Forked};
 use crate::wire::socket;
@@ -18,8 +18,10 @@ pub(super) fn fork() -> Result<Template> {
     // Or both processes would write it.
     let written = std::io::stdout().flush();
     let parent = rustix::process::getpid();
+    let apart = orphans::need_a_group();
     match sys::fork().map_err(|error| Error::system("fork the template", error))? {
         Forked::Child => {
+            serve::leave_group(apart);
             if written.is_err() {
                 serve::forget_output();
             }

@@ -12,10 +12,10 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::body::Body;
-use super::obstacles;
+use super::{obstacles, orphans};
 use crate::serve::image::{self, Library};
 use crate::wire::{Message, socket};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, sys};
 
 /// What is executed.
 pub(super) enum Image {
@@ -56,8 +56,10 @@ impl Image {
         let (begin, _) = Message::Begin.encode(0, 0);
         socket::send(&near, &begin, &[]).map_err(|error| Error::system("begin a link", error))?;
         let mut command = self.command(far)?;
-        // From its first moment, as what a terminal sends to the app's group is not meant for it.
-        command.process_group(0);
+        if orphans::need_a_group() {
+            // From its first moment, as what a terminal sends to the app's group is not meant for it.
+            command.process_group(0);
+        }
         let child = command.spawn().map_err(|error| match self {
             Image::Own(_) => image::not_executed(error),
             _ => Error::system(format_args!("execute {self}"), error),
@@ -121,10 +123,10 @@ fn is_script(path: &Path, file: &OwnedFd) -> bool {
 /// The parent-death signal is bound to the thread that makes the child (prctl(2)): only the main thread
 /// surely lives as long as the app. Made by another, the template goes by the end of its links alone.
 fn role() -> String {
-    let pid = rustix::process::getpid();
+    let (pid, group) = (rustix::process::getpid(), sys::group());
     if rustix::thread::gettid() == pid {
-        format!("template-of {}", pid.as_raw_nonzero())
+        format!("template-of {} {group}", pid.as_raw_nonzero())
     } else {
-        "template".into()
+        format!("template {group}")
     }
 }

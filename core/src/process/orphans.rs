@@ -9,9 +9,16 @@ use std::fs;
 
 use rustix::process::{Pid, child_subreaper, getpid};
 
+use crate::serve;
+
 /// Tells whether this process is one that orphans go to.
 pub(super) fn are_adopted() -> bool {
     getpid() == Pid::INIT || matches!(child_subreaper(), Ok(Some(_)))
+}
+
+/// Tells whether a template that is made here has to have a group of its own.
+pub(super) fn need_a_group() -> bool {
+    are_adopted() || !serve::is_in_a_templates_group()
 }
 
 /// This process's children that are of one of these groups, but for those whose groups they are.

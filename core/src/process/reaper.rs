@@ -18,6 +18,8 @@ use crate::{Interest, Queue};
 
 /// Templates that have been told to end, or seen to, and are not reaped yet.
 static ENDING: Mutex<Vec<Arc<Ending>>> = Mutex::new(Vec::new());
+/// Processes whose template is gone, in an app that adopts them: its links end before its children are another's.
+static ORPHANED: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 /// The process groups of templates that were made here, as long as anybody of them may be this process's child.
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
@@ -88,12 +90,6 @@ fn wait(id: WaitId<'_>, options: WaitIdOptions) -> rustix::io::Result<bool> {
     rustix::process::waitid(id, options).map(|ended| ended.is_some())
 }
 
-/// Reaps the process behind `pidfd`, if it has ended and is a child of the app's.
-pub(super) fn reap(pidfd: &OwnedFd) {
-    // ECHILD: it is not.
-    let _ = wait(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::empty());
-}
-
 impl Ending {
     fn new(process: Known, orphan: Option<Pid>) -> Ending {
         Ending { process, orphan, watch: Mutex::default() }
@@ -149,6 +145,37 @@ pub(super) fn missed() {
     adopt_orphans();
 }
 
+/// In an app that adopts what others leave: has a process reaped whose template is gone. One that was to become another
+/// program is in the app's group, and so not found by [`orphans::of`].
+pub(super) fn adopt_orphan(pid: u32, pidfd: Option<&OwnedFd>) {
+    let Some(pid) = Pid::from_raw(pid.cast_signed()).filter(|_| orphans::are_adopted()) else {
+        return;
+    };
+    // Where descriptors had run out, its id is its own until it is reaped, as a template's that is gone.
+    let pidfd = pidfd.and_then(|pidfd| pidfd.try_clone().ok());
+    orphaned().push(pidfd.map_or_else(|| Known::of_child(pid), Known::of_pidfd));
+    reap_orphaned();
+}
+
+/// Reaps those that have ended and are the app's by now, and takes over those that live.
+fn reap_orphaned() {
+    let mut orphaned = orphaned();
+    let (mut living, mut still) = (Vec::new(), Vec::new());
+    for process in orphaned.drain(..) {
+        match process.wait(WaitIdOptions::empty()) {
+            Ok(true) => (),
+            Ok(false) => living.push(process),
+            // Reaped, by its template or by the app.
+            Err(_) if ending_now().is_empty() => (),
+            // Perhaps the child of a template that ends.
+            Err(_) => still.push(process),
+        }
+    }
+    orphaned.extend(still);
+    drop(orphaned);
+    living.into_iter().for_each(|process| take_over(Ending::new(process, None)));
+}
+
 fn take_over(ending: Ending) {
     if ending.is_over() {
         return adopt_orphans();
@@ -162,6 +189,7 @@ fn adopt_orphans() {
     if !orphans::are_adopted() {
         return;
     }
+    reap_orphaned();
     loop {
         let found = orphans::of(&groups().clone());
         let is_new =
@@ -226,6 +254,10 @@ fn ask_others() {
 
 fn groups() -> MutexGuard<'static, Vec<Pid>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn orphaned() -> MutexGuard<'static, Vec<Known>> {
+    ORPHANED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ending_now() -> MutexGuard<'static, Vec<Arc<Ending>>> {

@@ -5,21 +5,33 @@
 //! are in it, where they need not ignore or block anything to live on; when the app does die, they do. While the
 //! app is stopped they come to the ends of what they do, and wait for it. External programs are started in the
 //! app's group, as `std::process::Command` has it: they may be what the user talks to.
+//!
+//! What a worker makes stays in the group that it is in, which no terminal means: an app that adopts orphans
+//! knows by it what a template has left.
 
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use rustix::process::{Pid, setpgid};
+use rustix::process::{Pid, getpid, setpgid};
 
 use crate::sys;
 
-/// The app's group; 0 is none.
-static APPS: AtomicI32 = AtomicI32::new(0);
+/// The app's group; 0 is none, -1 that no template has led to this process.
+static APPS: AtomicI32 = AtomicI32::new(-1);
 
-/// Leaves the app's group, which this process has begun in, for one that this process, a template, makes.
-pub(super) fn leave() {
+/// Tells whether this process is in a template's group. One that leads a group is an app like any other: it may have a
+/// terminal of its own.
+pub(crate) fn is_a_templates() -> bool {
+    apps() >= 0 && sys::group() != getpid().as_raw_pid()
+}
+
+/// Leaves the app's group, which this process has begun in, for one that this process, a template, makes, if it is to be
+/// `apart`.
+pub(crate) fn leave(apart: bool) {
     come_from(sys::group());
-    // Refused to the leader of a session alone, which is the leader of its group already.
-    let _ = setpgid(None, None);
+    if apart {
+        // Refused to the leader of a session alone, which is the leader of its group already.
+        let _ = setpgid(None, None);
+    }
 }
 
 /// The app's group, as [`come_from`] takes it.

@@ -27,7 +27,7 @@ use crate::{Error, ErrorKind, Result, sys};
 
 pub(crate) use library::Library;
 
-/// The variable: `template`, `template-of PID` or `process-of PID GROUP LIMIT`, and for which copy of tine; or `remote`.
+/// The variable: `template GROUP`, `template-of PID GROUP` or `process-of PID GROUP LIMIT`, and for which copy of tine; or `remote`.
 pub(crate) const VARIABLE: &str = "TINE_TEMPLATE";
 
 /// The program's own image, through its inode: replaced, renamed and deleted files do not matter (proc(5)).
@@ -63,7 +63,10 @@ fn take_over() {
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)
         .unwrap_or_else(|_| sys::exit_now(1));
     match role {
-        Role::Template(parent) => settle_and_serve(socket, parent),
+        Role::Template { parent, group } => {
+            super::group::come_from(group);
+            settle_and_serve(socket, parent)
+        }
         Role::Process { parent, group, limit } => {
             super::group::come_from(group);
             sys::title::begin();
@@ -93,8 +96,11 @@ fn remote() -> ! {
 
 /// What the program was executed to be.
 enum Role {
-    /// With the process that it dies with.
-    Template(Option<Pid>),
+    Template {
+        /// That which it dies with.
+        parent: Option<Pid>,
+        group: i32,
+    },
     Process {
         parent: Pid,
         group: i32,
@@ -106,8 +112,11 @@ impl Role {
     fn parse(role: &str) -> Option<Role> {
         let mut words = role.split(' ');
         let role = match words.next()? {
-            "template" => Role::Template(None),
-            "template-of" => Role::Template(Some(pid(words.next()?)?)),
+            "template" => Role::Template { parent: None, group: words.next()?.parse().ok()? },
+            "template-of" => Role::Template {
+                parent: Some(pid(words.next()?)?),
+                group: words.next()?.parse().ok()?,
+            },
             "process-of" => Role::Process {
                 parent: pid(words.next()?)?,
                 group: words.next()?.parse().ok()?,
@@ -120,7 +129,7 @@ impl Role {
 
     fn kind(&self) -> SocketType {
         match self {
-            Role::Template(_) => SocketType::SEQPACKET,
+            Role::Template { .. } => SocketType::SEQPACKET,
             Role::Process { .. } => SocketType::STREAM,
         }
     }

@@ -25,6 +25,7 @@ mod template;
 mod worker;
 
 pub(crate) use enter::{Panic, catch};
+pub(crate) use group::{is_a_templates as is_in_a_templates_group, leave as leave_group};
 pub use items::{Item, Items};
 pub(crate) use output::forget as forget_output;
 pub(crate) use template::settle_and_serve;

@@ -19,7 +19,6 @@ use rustix::process::{Pid, Signal};
 
 use super::child::Children;
 use super::enter;
-use super::group;
 use super::image::Library;
 use super::items::Items;
 use super::limit::Limit;
@@ -62,7 +61,6 @@ fn refuse(root: &OwnedFd, error: &Error) -> ! {
 
 fn settle(parent: Option<Pid>) -> Result<()> {
     sys::default_signals(true);
-    group::leave();
     sys::title::begin();
     enter::make_ready();
     if let Some(parent) = parent {

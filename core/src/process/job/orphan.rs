@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use super::super::Template;
 use super::super::link::is_shortage;
+use super::super::{Template, reaper};
 use super::{Exit, Job, Link, Stage};
 use crate::wire::socket;
 use crate::{Error, ErrorKind, Interest, Result};
@@ -160,10 +160,8 @@ impl Job {
 
     fn lost(self: &Rc<Self>) {
         let pid = self.pid.get().unwrap_or(0);
-        if let Some(pidfd) = &*self.pidfd.borrow() {
-            // An app that adopts orphans (as process 1, or by PR_SET_CHILD_SUBREAPER) has it for a child by now.
-            super::super::reaper::reap(pidfd);
-        }
+        // An app that adopts orphans (as process 1, or by PR_SET_CHILD_SUBREAPER) has it for a child by now.
+        reaper::adopt_orphan(pid, self.pidfd.borrow().as_deref());
         // Before it was executed, it would have died.
         let outlived = self.outlives && self.stage.get() == Stage::Running;
         self.ended(pid, Exit::with_template(&self.entry, pid, outlived));
