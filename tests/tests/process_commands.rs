@@ -271,6 +271,13 @@ fn a_file_that_is_no_program(template: &Template) {
         assert!(error.to_string().contains("text"), "{error}");
         told.exit();
     }
+    // The kernel says that there is no such file, and means another one.
+    let script = executable(folder.path(), "script", "#!/nowhere/shell\n");
+    let told = Told::spawn(template.command(&script));
+    let error = told.refusal();
+    assert_eq!(error.io().and_then(std::io::Error::raw_os_error), Some(libc::ENOENT));
+    assert!(error.to_string().contains("script, whose interpreter is missing"), "{error}");
+    told.exit();
 }
 
 fn executable(folder: &Path, name: &str, text: &str) -> PathBuf {

@@ -315,6 +315,8 @@ fn what_is_no_program(_: &Template) {
             let names = lines[0].contains(&path.display().to_string());
             assert!(lines.len() == 1 && names, "{lines:?}");
             assert!(lines[0].starts_with("no template: "), "{lines:?}");
+            let lacks = mode == 0o755 && text.starts_with(b"#!");
+            assert_eq!(lines[0].contains("interpreter is missing"), lacks, "{lines:?}");
         }
     }
     for path in ["/nowhere/program", "/", "/dev/null"] {

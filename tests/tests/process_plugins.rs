@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         failures_are_told,
         the_file_is_the_one_that_was_there,
         what_is_no_plugin_is_refused,
+        another_machines_and_cut_ones_are_refused,
     ];
     runner::run(&template, cases)
 }
@@ -106,6 +107,25 @@ fn the_file_is_the_one_that_was_there(template: &Template) {
     std::fs::remove_file(&copy).expect("it was there");
     std::fs::write(&copy, "something else").expect("a file");
     assert_eq!(Told::run(process, TELL).answer(), b"kept it");
+}
+
+/// F6: the linker would say that there is no such file, or be killed by SIGBUS.
+fn another_machines_and_cut_ones_are_refused(template: &Template) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plugin.so");
+    let whole = std::fs::read(in_rust()).expect("a plugin");
+    let mut others = whole.clone();
+    // The kind of machine (elf(5)): none has this.
+    others[18] ^= 0x5a;
+    for (octets, reason) in [
+        (&*others, "another kind of machine"),
+        (&whole[..1000], "cut off"),
+        (&whole[..9000], "cut off"),
+    ] {
+        std::fs::write(&path, octets).expect("a file");
+        let refusal = Told::run(template.fork().load(&path), RETURN).refusal().to_string();
+        assert!(refusal.contains(reason) && refusal.contains("plugin.so"), "{refusal}");
+    }
 }
 
 fn what_is_no_plugin_is_refused(template: &Template) {

@@ -62,7 +62,10 @@ impl Image {
         }
         let child = command.spawn().map_err(|error| match self {
             Image::Own(_) => image::not_executed(error),
-            _ => Error::system(format_args!("execute {self}"), error),
+            Image::Program { path, .. } | Image::Script(path) => {
+                let hint = sys::program::hint(path, &error);
+                Error::system(format_args!("execute {self}{hint}"), error)
+            }
         })?;
         // Its end of the link makes room for the template's pidfd, where descriptors have just run out.
         drop(command);

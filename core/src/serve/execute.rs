@@ -86,7 +86,10 @@ impl Execution {
                 fault::process_at(Stage::Entering);
                 let arg0 = self.arg0.as_deref();
                 let error = sys::program::execute(self.command, arg0, self.clear_environment);
-                (format!("execute {}", self.program), error)
+                // One without a slash was looked for elsewhere.
+                let path = Some(&self.program).filter(|program| program.contains('/'));
+                let hint = path.map_or("", |path| sys::program::hint(path.as_ref(), &error));
+                (format!("execute {}{hint}", self.program), error)
             }
         };
         // What the standard library refuses by itself is told in words: a NUL in an argument.

@@ -16,6 +16,7 @@ pub(crate) mod image;
 mod items;
 mod limit;
 mod link;
+mod object;
 mod orders;
 mod output;
 mod prepare;

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::enter::catch;
 use super::items::Items;
+use super::object;
 use super::worker::Worker;
 use crate::entry::{Ending, Entry, Function};
 use crate::fault::{self, Stage};
@@ -40,6 +41,7 @@ pub(super) fn load(path: &[u8], file: &OwnedFd) -> Result<(), String> {
     let failed = |text: String| {
         format!("load {} into process {}: {text}", path.display(), std::process::id())
     };
+    object::check(file).map_err(|text| failed(text.into()))?;
     let (reached, _kept) = reach(path, file).map_err(|error| failed(error.to_string()))?;
     let plugin = catch(|| Plugin::load(&reached)).map_err(|panic| failed(panic.to_string()))?;
     let exports = plugin.map_err(failed)?.exports();

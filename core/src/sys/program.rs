@@ -12,6 +12,7 @@ use std::ffi::{CString, OsStr, OsString, c_char};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 /// Where programs are looked for when the environment does not say (confstr(3), `_CS_PATH`).
@@ -34,6 +35,12 @@ pub(crate) fn execute(mut command: Command, arg0: Option<&OsStr>, cleared: bool)
     // SAFETY: see the top.
     unsafe { command.pre_exec(replace) };
     command.exec()
+}
+
+/// What is to be added where a file that is there is said not to be (execve(2)).
+pub(crate) fn hint(program: &Path, error: &io::Error) -> &'static str {
+    let is_there = error.raw_os_error() == Some(libc::ENOENT) && program.exists();
+    if is_there { ", whose interpreter is missing" } else { "" }
 }
 
 /// A string with a NUL in it is refused by the command itself, and first.
