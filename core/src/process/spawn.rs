@@ -105,6 +105,9 @@ impl Process {
     ///
     /// `function` is a [`Function`](crate::Function), or its name. When it fails, panics or does not exist,
     /// the process exits; `run`'s callback is told why, with the function's name and the process's id.
+    ///
+    /// It leaves no thread behind in a process that is to be forked: copies are without it, and wait for ever for what it
+    /// held just then (fork(2)). The audit of feature `testing` names those that run.
     pub fn call<A: Into<Vec<u8>>>(
         self,
         function: impl Into<String>,
