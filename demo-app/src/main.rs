@@ -67,6 +67,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let template = tine::Template::early();
     environment::choose();
+    memory::keep_frames();
     let command = Command::parse(std::env::args_os().skip(1));
     match (command, template) {
         (Err(error), _) => fail(&format!("{error}\nTry 'tine-viewer --help'.")),

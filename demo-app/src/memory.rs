@@ -1,6 +1,7 @@
 //! What processes cost, as the kernel tells it: memory that is theirs alone.
 
 use std::fs;
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,15 @@ pub fn peak_rss_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     peak.and_then(|line| line.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// More than a window's pixels.
+const FRAME: usize = 16 << 20;
+
+/// Has the C library keep what each frame takes and gives back: otherwise the kernel clears as many pages for the next
+/// one. What is freed in one piece sets how much is kept, twice as much: mallopt(3), "dynamic mmap threshold".
+pub fn keep_frames() {
+    drop(black_box(Vec::<u8>::with_capacity(FRAME)));
 }
 
 /// Looks at workers' memory now and then, and remembers the most.
@@ -69,7 +79,7 @@ mod tests {
     fn this_process_has_memory_and_a_missing_one_has_none() {
         let pid = std::process::id();
         let before = private_kib(pid).unwrap();
-        let block = std::hint::black_box(vec![1_u8; 32 << 20]);
+        let block = black_box(vec![1_u8; 32 << 20]);
         let with_block = private_kib(pid).unwrap();
         assert!(with_block >= before + (30 << 10), "{before} KiB, then {with_block} KiB");
         assert!(peak_rss_kib() >= 32 << 10);
@@ -83,5 +93,28 @@ mod tests {
         let most = ledger.most_kib([std::process::id(), u32::MAX]);
         assert!(most > 0);
         assert!(ledger.most_kib([]) <= most);
+    }
+
+    /// That of other C libraries may do otherwise.
+    #[cfg(target_env = "gnu")]
+    #[test]
+    fn frames_take_no_new_pages() {
+        keep_frames();
+        let frame = || [(); 3].map(|()| black_box(vec![1_u8; FRAME / 3])).len();
+        frame();
+        let before = faults();
+        for _ in 0..10 {
+            frame();
+        }
+        let during = faults() - before;
+        assert!(during < 1000, "{during} pages were new");
+    }
+
+    /// Of this thread, proc_pid_stat(5).
+    #[cfg(target_env = "gnu")]
+    fn faults() -> u64 {
+        let stat = fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let fields = stat.rsplit(") ").next().unwrap();
+        fields.split(' ').nth(7).unwrap().parse().unwrap()
     }
 }
