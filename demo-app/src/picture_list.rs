@@ -1,15 +1,19 @@
 //! The pictures in the order to show them, as GTK's lists want it. Items are made on demand and hold
-//! nothing but an id: a million pictures cost four octets each here, and none before they are sorted.
+//! nothing but an id: a million pictures cost four octets each here, and none before they are sorted. As long as GTK
+//! holds an item it is the only one of its picture: so GTK knows a picture that has moved.
 
 use gtk4::prelude::*;
 use gtk4::subclass::prelude::*;
 use gtk4::{gio, glib};
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Pictures that a list may tell to have changed in place.
 const FEW: u32 = 256;
+/// Items that nobody holds any more are looked for after at least so many new ones.
+const SOME: usize = 64;
 
 mod imp {
     use super::*;
@@ -32,6 +36,10 @@ mod imp {
         /// The ids in the order to show them; none if that is the order of the ids.
         pub order: RefCell<Option<Arc<Vec<u32>>>>,
         pub len: Cell<u32>,
+        /// What `order` was before the change that is being told.
+        pub before: RefCell<Option<Arc<Vec<u32>>>>,
+        /// By id those that somebody holds, and some that nobody does any more.
+        pub items: RefCell<HashMap<u32, glib::WeakRef<super::PictureItem>>>,
     }
 
     #[glib::object_subclass]
@@ -54,9 +62,23 @@ mod imp {
 
         fn item(&self, position: u32) -> Option<glib::Object> {
             let id = self.obj().id(position)?;
-            let item = glib::Object::new::<super::PictureItem>();
+            let held = self.items.borrow().get(&id).and_then(glib::WeakRef::upgrade);
+            Some(held.unwrap_or_else(|| self.new_item(id)).upcast())
+        }
+    }
+
+    impl PictureList {
+        fn new_item(&self, id: u32) -> super::PictureItem {
+            let item: super::PictureItem = glib::Object::new();
             item.imp().id.set(id);
-            Some(item.upcast())
+            let mut items = self.items.borrow_mut();
+            if items.len() == items.capacity() {
+                items.retain(|_, item| item.upgrade().is_some());
+                let more = items.len() + SOME;
+                items.reserve(more);
+            }
+            items.insert(id, item.downgrade());
+            item
         }
     }
 }
@@ -107,6 +129,12 @@ impl PictureList {
         Some(order.as_ref().map_or(position, |order| order[position as usize]))
     }
 
+    /// The id of the picture that was in this place before the change that is being told.
+    pub fn id_before(&self, position: u32) -> u32 {
+        let before = self.imp().before.borrow();
+        before.as_ref().map_or(position, |before| before[position as usize])
+    }
+
     /// The place of this picture.
     pub fn position(&self, id: u32) -> Option<u32> {
         match &*self.imp().order.borrow() {
@@ -134,9 +162,11 @@ impl PictureList {
             return Err(order);
         }
         self.imp().len.set(order.len() as u32);
-        self.imp().order.replace(Some(order));
+        let before = self.imp().order.replace(Some(order));
         if change.removed + change.added > 0 {
+            self.imp().before.replace(before);
             self.items_changed(change.from, change.removed, change.added);
+            self.imp().before.take();
         }
         Ok(())
     }

@@ -90,14 +90,32 @@ impl Selection {
         list.connect_items_changed(glib::clone!(
             #[weak]
             selection,
-            move |_, from, removed, added| {
-                selection.imp().places.borrow_mut().splice(from, removed, added);
+            move |list, from, removed, added| {
+                selection.follow(list, from, removed, added);
                 selection.items_changed(from, removed, added);
             }
         ));
         // It was made a few lines above: nothing is set yet.
         let _unset = selection.imp().list.set(list.clone());
         selection
+    }
+
+    /// Follows a change of the list: who is still there, if elsewhere, is still selected.
+    fn follow(&self, list: &PictureList, from: u32, removed: u32, added: u32) {
+        let mut places = self.imp().places.borrow_mut();
+        // If any come, few go.
+        let gone = from..if added > 0 { from + removed } else { from };
+        let gone = gone.filter(|place| places.contains(*place)).map(|place| list.id_before(place));
+        let gone: IdSet = gone.collect();
+        places.splice(from, removed, added);
+        if gone.len() > 0 {
+            let all = places.bitset();
+            let is_back = |place: &u32| list.id(*place).is_some_and(|id| gone.contains(id));
+            for place in (from..from + added).filter(is_back) {
+                all.add(place);
+            }
+            *places = Stretches::of(&all);
+        }
     }
 
     /// The first place that is selected.

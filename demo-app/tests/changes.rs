@@ -130,6 +130,41 @@ fn a_name_is_a_folder_s_and_a_picture_s() {
     hand.close();
 }
 
+/// K3: sort by time, multi-select: what is selected stays so, and keeps the keyboard, when others change their places.
+#[test]
+fn selected_pictures_change_their_places() {
+    let desktop = Desktop::start();
+    let folder = colours(&desktop);
+    let set_time = |name: &str, seconds: u64| {
+        let file = File::open(folder.join(name)).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+    };
+    for (name, seconds) in [("a.png", 300), ("b.png", 200), ("c.png", 100)] {
+        set_time(name, seconds);
+    }
+    let config = desktop.pictures("config/tine-viewer");
+    fs::write(config.join("settings.ini"), "[viewer]\nsort=time\n").unwrap();
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
+    see_grid(&hand);
+    let selected = |name: &str| {
+        reader.hear(name, |told| told.name == name && told.states == "focused+selected");
+    };
+    hand.press(&["Home", "Right"]);
+    selected("b.png");
+    // It is the first one now.
+    set_time("c.png", 400);
+    hand.see("another order", |screen| screen.middle_of(BLUE).0 < screen.middle_of(RED).0);
+    selected("b.png");
+    hand.press(&["Left"]);
+    selected("a.png");
+    set_time("a.png", 500);
+    hand.see("another order", |screen| screen.middle_of(RED).0 < screen.middle_of(BLUE).0);
+    hand.press(&["Delete"]);
+    hand.see("no red tile", |screen| !screen.has(RED, 100) && screen.has(GREEN, TILE));
+    hand.close();
+}
+
 /// K3: from a picture whose file is gone keys lead to those that were beside it.
 #[test]
 fn a_picture_that_is_gone_can_be_left() {
