@@ -2,7 +2,7 @@
 
 mod desktop;
 
-use desktop::colours::{ACCENT, BLUE, RED, TILE, view};
+use desktop::colours::{ACCENT, BLUE, GREEN, LARGE, RED, TILE, view};
 use desktop::{Desktop, Hand, Reader, write_plain};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -86,6 +86,26 @@ fn what_goes_and_what_does_not_is_told() {
     fs::rename(&away, &folder).unwrap();
     reader.hear_text("a.png");
     hand.close();
+}
+
+/// K3: a picture that cannot be trashed stays in view.
+#[test]
+fn who_cannot_trash_a_picture_still_sees_it() {
+    let desktop = Desktop::start();
+    let folder = desktop.pictures("kept");
+    write_plain(&folder.join("a.png"), 300, 300, RED);
+    write_plain(&folder.join("b.png"), 300, 300, GREEN);
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o555)).unwrap();
+    let reader = Reader::start(&desktop);
+    let hand = view_as_others(&desktop, &folder);
+    reader.hear_text("a.png");
+    hand.press(&["Home", "Return"]);
+    hand.see("the picture alone", |screen| screen.has(RED, LARGE) && !screen.has(GREEN, 100));
+    hand.press(&["Delete"]);
+    reader.hear_text("Not moved to the trash: Permission denied");
+    hand.see("the picture alone", |screen| screen.has(RED, LARGE) && !screen.has(GREEN, 100));
+    hand.close();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// K3: shortcuts window, about window; the keyboard is the grid's again afterwards.

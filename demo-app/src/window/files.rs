@@ -59,9 +59,7 @@ impl Window {
         if chosen.len() == 0 {
             return;
         }
-        if self.in_picture() {
-            self.leave_picture();
-        }
+        let left = self.in_picture().then(|| self.leave_picture());
         if chosen.len() > SOME {
             self.say(&format!("Moving {} files to the trash…", chosen.len()));
         }
@@ -80,6 +78,7 @@ impl Window {
                     // Behind the file's name, which says nothing new and leaves no room for the reason.
                     let why = error.message().rsplit(": ").next().unwrap_or_default();
                     this.say(&format!("Not moved to the trash: {why}"));
+                    left.inspect(|left| this.return_to(&gallery, *left));
                 }
                 Some(Trouble::Folders) | None => (),
             }
@@ -89,12 +88,23 @@ impl Window {
         });
     }
 
-    /// Shows the next picture instead of the one that goes.
-    fn leave_picture(&self) {
+    /// Shows the next picture instead of the one that goes; gives both.
+    fn leave_picture(&self) -> (u32, Option<u32>) {
         let picture = &self.imp().picture;
-        match picture.successor() {
-            Some(id) => picture.show(id),
+        let (id, next) = (picture.id(), picture.successor());
+        match next {
+            Some(next) => picture.show(next),
             None => self.back(),
+        }
+        (id, next)
+    }
+
+    /// Shows the picture that has not gone, unless somebody has gone on meanwhile.
+    fn return_to(&self, gallery: &Gallery, (id, next): (u32, Option<u32>)) {
+        let picture = &self.imp().picture;
+        let is_next = self.in_picture() && Some(picture.id()) == next;
+        if is_next && self.gallery().as_ref() == Some(gallery) {
+            picture.show(id);
         }
     }
 
@@ -145,7 +155,7 @@ impl Window {
             gallery.inspect(|gallery| gallery.restore(back));
             this.explain_emptiness();
             if lost > 0 {
-                this.say(&format!("{lost} not found in the trash"));
+                this.say(&format!("{lost} not put back from the trash"));
             }
         });
     }
@@ -192,4 +202,17 @@ fn trash_picture(file: &gio::File) -> Result<(), glib::Error> {
         return Err(glib::Error::new(gio::IOErrorEnum::IsDirectory, "it is a folder by now"));
     }
     file.trash(never)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_folder_by_now_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = trash_picture(&gio::File::for_path(folder.path())).unwrap_err();
+        assert_eq!(error.message(), "it is a folder by now");
+        assert!(folder.path().exists());
+    }
 }
