@@ -2,7 +2,7 @@
 //! name; `main` runs once.
 
 use std::fs::File;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         an_image_whose_orders_find_no_room,
         another_program_that_is_set_user_id,
         another_program_that_is_a_script,
+        another_program_with_another_version,
         what_is_no_program,
         through_the_loader,
         through_the_loader_and_replaced,
@@ -294,6 +295,37 @@ fn another_program_that_is_a_script(_: &Template) {
     let mut command = Command::new(this());
     command.current_dir(folder.path()).env("TINE_TEST_DEED", "program ./script");
     assert_eq!(output_of(&mut command), [HERE]);
+}
+
+/// F3, B9: one that was built with another version of tine says so by the first octet, and runs no `main`.
+fn another_program_with_another_version(_: &Template) {
+    let folder = folder();
+    let script = folder.path().join("script");
+    // `Refused`, of version 200.
+    let text = "#!/bin/sh\nprintf '\\310\\021\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0' >&0\n";
+    std::fs::write(&script, text).expect("a file");
+    mark(&script, 0o755);
+    let lines = deed(this(), &format!("program {}", script.display()));
+    let says = |words: &str| lines[0].contains(words);
+    assert!(lines.len() == 1 && says("version 200") && says("/script"), "{lines:?}");
+    // The other way round: this one is told to be a template by `Begin`, of version 200.
+    let (near, far) = socket_pair();
+    let mut begin = [0; 16];
+    begin[..2].copy_from_slice(&[200, 6]);
+    rustix::io::write(&near, &begin).expect("a socket");
+    let mut program = Command::new(this());
+    program.env("TINE_TEST_DEED", "").env("TINE_TEMPLATE", "template of another age any");
+    let output = program.stdin(far).output().expect("this program");
+    assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b""[..]), "{output:?}");
+    let mut answer = [0; 16];
+    rustix::io::read(&near, &mut answer).expect("an answer");
+    assert_ne!(answer[..2], [200, 0], "{answer:?}");
+}
+
+fn socket_pair() -> (OwnedFd, OwnedFd) {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC);
+    socketpair(AddressFamily::UNIX, kind, flags, None).expect("a socket pair")
 }
 
 /// F3: an error that names it; no shell is asked what it makes of it.

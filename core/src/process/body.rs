@@ -10,6 +10,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::link::is;
 use super::reaper::{self, Known};
+use crate::ErrorKind;
 use crate::wire::{Inbox, Message};
 
 /// What a living template's process is known by.
@@ -95,6 +96,9 @@ impl Body {
                 },
                 // It left something of ours unread, which is said before what it had to say itself.
                 Err(error) if is(&error, Errno::CONNRESET) => (),
+                Err(error) if error.kind() == ErrorKind::Protocol => {
+                    return Err(format!("it is no template of this version of tine ({error})"));
+                }
                 _ => return Ok(()),
             }
         }

@@ -245,6 +245,11 @@ impl Core {
                 life.births.extend(body.birth());
                 bury(body);
                 if let Err(why) = told {
+                    let why = match &self.origin {
+                        Origin::Executed(Image::Own(_)) => why,
+                        Origin::Executed(image) => format!("{image}: {why}"),
+                        _ => why,
+                    };
                     // Its preparation would fail again.
                     life.state = State::Broken(why.clone());
                     return Err(broken(&why));

@@ -176,7 +176,8 @@ impl Template {
     /// Begins a process in a fresh image of the template's program, executed when it is run.
     ///
     /// It shares no memory and no address-space layout with any other, and takes as long as starting the
-    /// program does; the app's thread is not held meanwhile.
+    /// program does; the app's thread is not held meanwhile. Of what a [prepared](Process::into_template) template was
+    /// given, and of what was called in it, it has nothing.
     pub fn fresh(&self) -> Process {
         Process::new(self.clone(), true)
     }

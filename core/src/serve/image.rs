@@ -22,7 +22,7 @@ use super::enter::{Birth, enter};
 use super::items::Items;
 use super::limit::Limit;
 use super::template::settle_and_serve;
-use crate::wire::{HEADER, Header, Waiting};
+use crate::wire::{HEADER, Header, Message, VERSION, Waiting, socket};
 use crate::{Error, ErrorKind, Result, sys};
 
 pub(crate) use library::Library;
@@ -54,14 +54,17 @@ fn take_over() {
         return;
     }
     let Some((role, copy)) = role.to_str().and_then(|role| role.rsplit_once(' ')) else { return };
-    let Some(role) = Role::parse(role) else { return };
-    if !is_ours(role.kind()) || !library::is_for(copy) {
+    let Some(language) = kind(role).and_then(language_of_ours) else { return };
+    if !library::is_for(copy) {
         return;
     }
     sys::remove_variable(c"TINE_TEMPLATE");
     // What is tine's runs no `main`, even where it cannot begin.
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)
         .unwrap_or_else(|_| sys::exit_now(1));
+    let Some(role) = Role::parse(role).filter(|_| language == Language::Own) else {
+        refuse(&socket)
+    };
     match role {
         Role::Template { parent, group } => {
             super::group::come_from(group);
@@ -126,12 +129,14 @@ impl Role {
         };
         words.next().is_none().then_some(role)
     }
+}
 
-    fn kind(&self) -> SocketType {
-        match self {
-            Role::Template { .. } => SocketType::SEQPACKET,
-            Role::Process { .. } => SocketType::STREAM,
-        }
+/// The kind of socket that a role comes with; None: it is no role.
+fn kind(role: &str) -> Option<SocketType> {
+    match role.split(' ').next()? {
+        "template" | "template-of" => Some(SocketType::SEQPACKET),
+        "process-of" => Some(SocketType::STREAM),
+        _ => None,
     }
 }
 
@@ -139,23 +144,44 @@ fn pid(number: &str) -> Option<Pid> {
     number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw)
 }
 
-fn is_ours(kind: SocketType) -> bool {
+/// What the sender of a role speaks; None: this is not what comes with one.
+fn language_of_ours(kind: SocketType) -> Option<Language> {
     let socket = rustix::stdio::stdin();
-    sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX)
+    let is_ours = sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX)
         && sockopt::socket_type(socket) == Ok(kind)
-        && is_of_our_user(socket)
-        && speaks_our_language(socket)
+        && is_of_our_user(socket);
+    language(socket).filter(|_| is_ours)
 }
 
 fn is_of_our_user(socket: impl AsFd) -> bool {
     sockopt::socket_peercred(socket).is_ok_and(|peer| peer.uid == rustix::process::geteuid())
 }
 
-fn speaks_our_language(socket: impl AsFd) -> bool {
+#[derive(PartialEq, Eq)]
+enum Language {
+    Own,
+    /// That of another version of tine, which begins alike.
+    Another,
+}
+
+fn language(socket: impl AsFd) -> Option<Language> {
     let mut header = [0; HEADER];
     let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-    matches!(rustix::net::recv(socket, &mut header, flags), Ok((HEADER.., _)))
-        && Header::decode(&header).is_ok()
+    let got = rustix::net::recv(socket, &mut header, flags);
+    let Ok((HEADER.., _)) = got else { return None };
+    if Header::decode(&header).is_ok() {
+        return Some(Language::Own);
+    }
+    (header[0] != VERSION && header[1] == Message::BEGIN).then_some(Language::Another)
+}
+
+/// Ends this process, which was told to be something in another version's words. The app sees by the first octet of
+/// this that it is, and can tell its user; `main` could not.
+fn refuse(socket: &OwnedFd) -> ! {
+    let refused = Message::Refused { errno: 0, what: b"it is of another version of tine" };
+    // An app that is gone will not ask.
+    let _ = socket::send(socket, &refused.encode(0, 0).0, &[]);
+    sys::exit_now(1)
 }
 
 /// The command that executes this program's own image in a role, with `socket` as its descriptor 0.
@@ -220,7 +246,7 @@ fn check_socket(socket: &OwnedFd, name: impl fmt::Display) -> Result<()> {
         );
         return Err(Error::new(ErrorKind::Misuse, message));
     }
-    if !speaks_our_language(socket) {
+    if language(socket) != Some(Language::Own) {
         let message = format!("cannot execute {name}: its socket does not begin as it should");
         return Err(Error::new(ErrorKind::Protocol, message));
     }
