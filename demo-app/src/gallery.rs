@@ -65,11 +65,6 @@ pub struct Sizes {
     pub screen: Size,
 }
 
-/// How many workers there are at most: one for each processor, and never one alone, which may be held up.
-fn workers() -> usize {
-    ncpu().max(2)
-}
-
 impl Gallery {
     /// An empty gallery whose workers come from `template`. With `sweep` all thumbnails are made in the
     /// end, otherwise those that come into view.
@@ -84,12 +79,14 @@ impl Gallery {
         measures: Rc<Measures>,
     ) -> std::io::Result<Self> {
         let gallery: Self = glib::Object::new();
-        let decoders = Decoders::new(template, DECODE, workers()).map_err(std::io::Error::other)?;
+        // One for each processor, and never one alone, which may be held up.
+        let workers = ncpu().max(2);
+        let decoders = Decoders::new(template, DECODE, workers).map_err(std::io::Error::other)?;
         let cache = Cache::of_user();
         let saver = Saver::start(cache.clone())?;
-        let files = Files::start(ncpu().max(2))?;
+        let files = Files::start(workers)?;
         let index = Index::start()?;
-        let tools = imp::Tools { decoders, files, index, cache, saver, measures };
+        let tools = imp::Tools { decoders, workers, files, index, cache, saver, measures };
         // It was made a few lines above: nothing is set yet.
         let _unset = gallery.imp().tools.set(tools);
         gallery.imp().sizes.set(sizes);
@@ -276,7 +273,7 @@ impl Gallery {
         let imp = self.imp();
         let (begun, all) = imp.under_way.borrow().begun();
         let more_may_come = imp.listing.get() || imp.opening.get() > 0 || begun < all;
-        begun >= ncpu() * LOAD || all > 0 && !more_may_come
+        begun >= imp.tools().workers * LOAD || all > 0 && !more_may_come
     }
 
     /// The workers.

@@ -66,6 +66,8 @@ pub struct Gallery {
 /// What the gallery works with.
 pub struct Tools {
     pub(super) decoders: Decoders,
+    /// How many there are at most; the kernel takes a while to tell.
+    pub(super) workers: usize,
     pub(super) files: Files,
     pub(super) index: Index,
     pub(super) cache: Cache,

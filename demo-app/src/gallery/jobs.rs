@@ -68,7 +68,8 @@ impl Gallery {
         }
         let in_view = self.view.borrow().0.clone();
         // What comes into view finds a worker that is not held up.
-        let most = if sweep { workers() } else { workers() - 1 };
+        let workers = self.tools().workers;
+        let most = if sweep { workers } else { workers - 1 };
         if !under_way.is_free_but_for(Urgency::Last) || !has_room(Urgency::Last, most) {
             return None;
         }
