@@ -194,7 +194,11 @@ impl Gallery {
     }
 
     fn take_news(&self, folder: &Path, news: News) {
-        let was_gone = |id: &u32| self.gone.borrow().contains(*id);
+        // Also one that is yet to be seen to.
+        let will_be_gone = |id: u32| {
+            self.fates.borrow().iter().any(|(ids, are_gone)| *are_gone && ids.contains(id))
+        };
+        let was_gone = |id: &u32| self.gone.borrow().contains(*id) || will_be_gone(*id);
         let (back, changed): (Vec<u32>, Vec<u32>) = news.there.into_iter().partition(was_gone);
         for id in changed {
             self.changed(id);
