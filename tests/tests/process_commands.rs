@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use tine::testing::{Faults, Stage};
 use tine::{Cause, Command, ErrorKind, Exit, Running, Spawned, Stdio, Template};
 use tine_tests::told::{DEADLINE, eventually};
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         many_at_once,
         killed_before_it_is_executed,
         a_program_that_dies_at_once_was_started,
+        started_beside_one_that_executes_nothing_yet,
         dying_with_the_app_or_not,
     ];
     runner::run(&template, cases)
@@ -376,6 +378,35 @@ fn a_program_that_dies_at_once_was_started(template: &Template) {
         told.spawned();
         assert_eq!(told.exit().signal(), Some(libc::SIGKILL));
     }
+}
+
+/// F18, F25: what another thread forks, to execute something, has copies of all that the app has until it has done so; also
+/// of what programs were to be told by. Here it never does.
+fn started_beside_one_that_executes_nothing_yet(template: &Template) {
+    template.inject(Faults::new().tiny_buffers()).expect("a template");
+    let other = Template::exec().expect("a template");
+    assert_eq!(output(other.command("echo")), "\n");
+    template.inject(Faults::new()).expect("a template");
+    let signal = |pid: u32, signal| {
+        let pid = Pid::from_raw(pid.cast_signed()).expect("an id");
+        kill_process(pid, signal).expect("it lives");
+    };
+    // Most of them find no room, and are in the app still.
+    signal(processes::of(&other), Signal::STOP);
+    let told: Vec<_> = (0..40).map(|_| Told::spawn(other.command("true"))).collect();
+    let beside = native::fork(|| {
+        set_parent_process_death_signal(Some(Signal::KILL)).expect("prctl");
+        loop {
+            std::thread::park();
+        }
+    });
+    signal(processes::of(&other), Signal::CONT);
+    for told in told {
+        told.spawned();
+        assert!(told.exit().success());
+    }
+    signal(beside, Signal::KILL);
+    native::wait(beside);
 }
 
 /// F18: it outlives its template, unless it is not to.

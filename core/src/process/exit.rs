@@ -120,6 +120,11 @@ impl Exit {
             && !matches!(self.cause, Cause::BadOrders(_) | Cause::Unprepared(_) | Cause::Dropped)
     }
 
+    /// Tells whether its template has seen it end.
+    pub(super) fn was_seen(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// Why there is no process that could be used.
     pub(super) fn refusal(&self) -> Error {
         let kind = if self.unconfined { ErrorKind::Sandbox } else { ErrorKind::NoProcess };

@@ -374,6 +374,10 @@ impl Job {
         let unheard = self.reports && self.orders.borrow().is_empty();
         match if unheard { self.listen() } else { Said::End } {
             Said::Ready(_) if exit.may_have_begun() => self.deliver(),
+            // A program that another thread of the app's has forked for has a copy of the far end until it is executed.
+            Said::Nothing if self.executes && exit.was_seen() && exit.may_have_begun() => {
+                self.deliver();
+            }
             Said::Error(error) => self.fail(error),
             Said::Ready(_) | Said::Nothing | Said::End => (),
         }
