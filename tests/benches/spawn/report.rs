@@ -28,8 +28,9 @@ pub fn json(cases: &[Case], plan: &Plan, results: &Results) {
 /// Prints all figures, and why a case has none.
 pub fn table(cases: &[Case], plan: &Plan, results: &Results) {
     println!(
-        "\nSpawns a second, from asking to end-of-file; times in µs. Medians of {} rounds.",
-        plan.rounds
+        "\nSpawns a second, from asking to end-of-file; times in µs. Medians of {} rounds, {} of what has bounds.",
+        plan.rounds,
+        plan.rounds * plan.turns
     );
     print!("{:<24}{:>7}", "case", "app MB");
     let titles = ["one by one", "16 at once", "byte p50", "byte p99", "held p50", "held p99"];
@@ -71,15 +72,13 @@ enum Against {
     Below(f64),
 }
 
-/// Prints the bounds that the project has set itself, and whether these figures keep them.
-pub fn bounds(plan: &Plan, results: &Results) {
+/// The bounds that the project has set itself, for a small app where nothing else is said.
+fn all_bounds(small: u32, large: u32) -> [(Figure, Against); 8] {
     use Against::*;
-    let (Some(&small), Some(&large)) = (plan.sizes.first(), plan.sizes.last()) else { return };
-    println!("\nBounds, for an app of {small} MB where nothing else is said");
     let rate = |case| (case, small, "rate");
     let byte = |case| (case, small, "first_byte_p50");
     let held = |app_mb| ("tine-early", app_mb, "held_p50");
-    for (figure, against) in [
+    [
         (rate("tine-early"), AtLeast(0.9, rate("c-template"))),
         (rate("tine-early"), AtLeast(3.5, rate("anyevent-fork-new"))),
         (("tine-early", large, "rate"), AtLeast(0.95, rate("tine-early"))),
@@ -88,7 +87,24 @@ pub fn bounds(plan: &Plan, results: &Results) {
         (byte("tine-gtk-spares"), AtMost(0.4, byte("tine-gtk-early"))),
         (held(large), Below(25.0)),
         (held(large), AtMost(1.1, held(small))),
-    ] {
+    ]
+}
+
+/// Whether a bound is about this case with an app of this size.
+pub fn is_compared(plan: &Plan, case: &str, app_mb: u32) -> bool {
+    let Some((small, large)) = plan.extremes() else { return false };
+    let is_it = |(of, size, _): Figure| (of, size) == (case, app_mb);
+    all_bounds(small, large).into_iter().any(|(figure, against)| match against {
+        Against::AtLeast(_, other) | Against::AtMost(_, other) => is_it(figure) || is_it(other),
+        Against::Below(_) => is_it(figure),
+    })
+}
+
+/// Prints the bounds, and whether these figures keep them.
+pub fn bounds(plan: &Plan, results: &Results) {
+    let Some((small, large)) = plan.extremes() else { return };
+    println!("\nBounds, for an app of {small} MB where nothing else is said");
+    for (figure, against) in all_bounds(small, large) {
         bound(results, figure, &against);
     }
 }

@@ -10,11 +10,23 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::cases::Case;
 
-/// App sizes in MB, rounds, and how long each rate is measured.
+/// What is measured, and how often.
 pub struct Plan {
+    /// Of the app, in MB.
     pub sizes: Vec<u32>,
     pub rounds: usize,
+    /// How often in a round what is held against something else has its turn: that the kernel has put the processes on
+    /// one processor or on two makes a difference of a third.
+    pub turns: usize,
+    /// How long each rate is measured.
     pub window: Duration,
+}
+
+impl Plan {
+    /// The smallest and the largest app.
+    pub fn extremes(&self) -> Option<(u32, u32)> {
+        Some((*self.sizes.first()?, *self.sizes.last()?))
+    }
 }
 
 /// A case that takes longer hangs.
@@ -40,15 +52,19 @@ impl Results {
     }
 }
 
-/// Runs all cases as planned, telling on standard error how far it is.
-pub fn run(cases: &[Case], plan: &Plan) -> Results {
+/// Runs all cases as planned, telling on standard error how far it is; `is_compared` tells whether a case with an app of
+/// such a size is held against something else.
+pub fn run(cases: &[Case], plan: &Plan, is_compared: impl Fn(&str, u32) -> bool) -> Results {
     let mut results = Results::default();
     for round in 1..=plan.rounds {
         for app_mb in &plan.sizes {
             eprintln!("round {round} of {}, app of {app_mb} MB", plan.rounds);
-            for case in cases {
-                if !results.left_out.contains_key(case.name) {
-                    measure(case, *app_mb, plan.window, &mut results);
+            for turn in 0..plan.turns {
+                let again = |case: &&Case| turn == 0 || is_compared(case.name, *app_mb);
+                for case in cases.iter().filter(again) {
+                    if !results.left_out.contains_key(case.name) {
+                        measure(case, *app_mb, plan.window, &mut results);
+                    }
                 }
             }
         }
