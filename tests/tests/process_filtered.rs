@@ -21,8 +21,13 @@ fn main() -> ExitCode {
     {
         println!("main");
         let number = |text: String| text.parse().expect("a number");
-        Lacking::call(number(call), number(errno) as i32).begin();
-        try_everything();
+        let filter = Lacking::call(number(call), number(errno) as i32);
+        if std::env::var_os("TINE_TEST_LATE").is_some() {
+            with_a_template_from_before(filter);
+        } else {
+            filter.begin();
+            try_everything();
+        }
         return ExitCode::SUCCESS;
     }
     let template = Template::early().expect("first line of main");
@@ -54,6 +59,13 @@ fn try_everything() {
     }
 }
 
+fn with_a_template_from_before(filter: Lacking) {
+    let template = Template::early().expect("first line of main");
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
+    filter.begin();
+    print!("{}", said_by(template.command("sh").arg("-c").arg("umask")));
+}
+
 tine::function!(PREPARE = prepare);
 fn prepare(_: &mut tine::Items, _: Vec<Vec<u8>>) {}
 
@@ -73,7 +85,7 @@ fn works(template: &Template) {
         assert!(Told::run(template.fork(), RETURN).exit().success());
         spared().then_some(())
     });
-    assert_eq!(said_by_program(template), "hi\n");
+    assert_eq!(said_by(template.command("echo").arg("hi")), "hi\n");
     let killed = Told::run(template.fork(), ENDURE);
     drop(killed.socket());
     killed.running().kill(libc::SIGKILL).expect("it lives");
@@ -81,15 +93,13 @@ fn works(template: &Template) {
     waits_are_exact();
 }
 
-fn said_by_program(template: &Template) -> String {
+fn said_by(program: tine::Command) -> String {
     let (mut reader, writer) = std::io::pipe().expect("a pipe");
     let ended = Rc::new(Cell::new(false));
     let succeeded = Rc::clone(&ended);
-    let _running = template
-        .command("echo")
-        .arg("hi")
+    let _running = program
         .stdout(writer)
-        .spawn(|echo| drop(echo.expect("echo")))
+        .spawn(|program| drop(program.expect("it starts")))
         .on_exit(move |exit| succeeded.set(exit.success()));
     eventually("its end", || ended.get().then_some(()));
     let mut all = String::new();
@@ -143,6 +153,11 @@ fn without_a_look_at_the_dead(_: &Template) {
 /// Rule 6: what the umask is, /proc tells too.
 fn without_changes_of_the_umask(_: &Template) {
     assert_says(libc::SYS_umask, "all of it works");
+    // What is told of it to a template from before is right, too.
+    let mut program = Command::new(this());
+    program.env("TINE_TEST_CALL", libc::SYS_umask.to_string());
+    program.env("TINE_TEST_ERRNO", libc::EPERM.to_string()).env("TINE_TEST_LATE", "");
+    assert_eq!(output_of(&mut program), ["0027"]);
 }
 
 /// Rule 6: a worker that would outlive its app is none; the call is named.

@@ -122,7 +122,9 @@ pub(crate) fn group() -> i32 {
 /// `rustix` takes for impossible.
 pub(crate) fn umask(mode: Mode) -> Option<Mode> {
     // SAFETY: umask has no precondition.
-    Mode::from_bits(unsafe { libc::umask(mode.as_raw_mode()) })
+    let before = unsafe { libc::umask(mode.as_raw_mode()) };
+    // A refusal is -1.
+    (before <= 0o777).then(|| Mode::from_raw_mode(before))
 }
 
 /// Lets others run that wait for this processor (sched_yield(2)).
