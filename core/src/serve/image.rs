@@ -27,7 +27,8 @@ use crate::{Error, ErrorKind, Result, sys};
 
 pub(crate) use library::Library;
 
-/// The variable: `template GROUP`, `template-of PID GROUP` or `process-of PID GROUP LIMIT`, and for which copy of tine; or `remote`.
+/// The variable: `template GROUP`, `template-of PID GROUP` or `process-of PID GROUP LIMIT`, and for which copy of tine;
+/// or `remote`.
 pub(crate) const VARIABLE: &str = "TINE_TEMPLATE";
 
 /// The program's own image, through its inode: replaced, renamed and deleted files do not matter (proc(5)).
