@@ -1,4 +1,4 @@
-//! A folder of 100,000 pictures, used like any other: rows K3 and B7 of the features. The bench `viewer` does
+//! A folder of 200,000 pictures, used like any other: rows K3 and B7 of the features. The bench `viewer` does
 //! the same with a million.
 
 mod desktop;
@@ -8,11 +8,11 @@ use desktop::{Desktop, Hand, Reader, write_plain};
 use std::fs;
 use std::path::Path;
 
-const FILES: usize = 100_000;
+const FILES: usize = 200_000;
 /// ext4 allows 65,000 names for a file.
 const NAMES_PER_FILE: usize = 50_000;
 /// A picture before which half of them come.
-const HALF: &str = "0050000-half.png";
+const HALF: &str = "0100000-half.png";
 
 const YELLOW: [u8; 3] = [240, 200, 20];
 /// What is behind a selected picture: a fifth of the accent colour on the window's.
@@ -71,7 +71,7 @@ fn a_huge_folder_is_used_like_any_other() {
     hand.see_while_pressing(&["End"], "the last picture", |screen| screen.has(BLUE, TILE));
     hand.press(&["Prior", "Prior", "Home"]);
     see_only(&hand, RED, "the first pictures again");
-    type_in(&hand, "0050000-");
+    type_in(&hand, "0100000-");
     hand.see("the one in the middle", |screen| screen.has(GREEN, TILE) && screen.has(RED, TILE));
 
     hand.press(&["ctrl+f"]);
