@@ -187,6 +187,8 @@ impl Template {
             Err(error) => return Err(error.into()),
         }
         template.connect(root, None)?;
+        // Not when the first message comes: the heap would grow.
+        template.inbox.make_room();
         sys::heap::trim();
         Ok(template)
     }

@@ -4,6 +4,8 @@
 //! malloc_trim(3) gives memory that is not allocated back to the kernel, and touches no other.
 #![allow(unsafe_code)]
 
+use rustix::mm::Advice;
+
 /// Octets that are kept for what a template needs while it serves: a heap that grows again does so in a mapping of its own.
 const KEPT: usize = 16 << 10;
 
@@ -14,5 +16,20 @@ pub(crate) fn trim() {
     // SAFETY: see the top.
     unsafe {
         libc::malloc_trim(KEPT)
+    };
+}
+
+/// Makes octets zeros, and gives back the pages that lie between the first and the last of them: they come again, as
+/// zeros, when they are used (madvise(2), `MADV_DONTNEED`).
+pub(crate) fn clear(octets: &mut [u8]) {
+    octets.fill(0);
+    let page = rustix::param::page_size();
+    let start = octets.as_mut_ptr();
+    let first = start.align_offset(page);
+    let Some(whole) = octets.len().checked_sub(first).map(|len| len / page * page) else { return };
+    // SAFETY: those pages lie within `octets`, which are this caller's alone. What they are made of is the allocator's
+    // choice: private memory reads as zeros then, and any other keeps those of above. A refusal changes nothing.
+    let _ = unsafe {
+        rustix::mm::madvise(start.wrapping_add(first).cast(), whole, Advice::LinuxDontNeed)
     };
 }

@@ -8,6 +8,7 @@ use rustix::net::RecvFlags;
 use super::socket::{self, Received};
 use super::{BODY_MAX, HEADER, Header};
 use crate::Result;
+use crate::sys::heap;
 
 /// Octets of a message that is short.
 const SHORT: usize = 128;
@@ -87,12 +88,17 @@ impl Inbox {
         Ok(Some((header, &self.octets(got)[HEADER..], fds.pop())))
     }
 
+    /// Has room for the longest message from now on; what no message reaches into takes no memory.
+    pub fn make_room(&mut self) {
+        if self.large.is_empty() {
+            self.large = vec![0; LARGE];
+            heap::clear(&mut self.large);
+        }
+    }
+
     fn fill(&mut self, link: impl AsFd, fds: &mut Fds) -> rustix::io::Result<Received> {
         self.file = Vec::new();
-        if self.large.len() < LARGE {
-            // Memory that nothing was written to: what no message reaches into stays unused.
-            self.large = vec![0; LARGE];
-        }
+        self.make_room();
         let mut parts =
             [IoSliceMut::new(&mut self.short), IoSliceMut::new(&mut self.large[SHORT..])];
         let received = socket::receive_parts(link, &mut parts, fds, RecvFlags::DONTWAIT)?;
