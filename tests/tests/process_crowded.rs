@@ -1,5 +1,5 @@
 //! Rule 4, B4: where as many descriptors are under way as a user may have (unix(7), ETOOMANYREFS), whoever has sent them,
-//! requests wait without turning round, and are refused in the end; no template is to blame.
+//! requests wait without turning round, and are refused in the end; no template is to blame. Calls and answers wait.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -8,8 +8,11 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-use tine::Template;
+use serde::{Deserialize, Serialize};
+use tine::rpc::{self, Client, Responder};
+use tine::{Template, Worker};
 use tine_tests::places::{copy_into, mark, output_of};
+use tine_tests::rpc::{Fate, call};
 use tine_tests::told::Told;
 use tine_tests::workers::{ITEMS, RETURN, STAY};
 use tine_tests::{cases, native, runner};
@@ -31,12 +34,13 @@ fn main() -> ExitCode {
         template.set_deadline(DEADLINE);
         match deed.as_str() {
             "passes" => passes(&template),
-            _ => lasts(&template),
+            "lasts" => lasts(&template),
+            _ => calls(&template),
         }
         return ExitCode::SUCCESS;
     }
     let template = Template::early().expect("first line of main");
-    runner::run(&template, cases![a_crowd_that_passes, a_crowd_that_lasts])
+    runner::run(&template, cases![a_crowd_that_passes, a_crowd_that_lasts, calls_in_a_crowd])
 }
 
 /// Has as many under way as there may be, until it is dropped.
@@ -100,6 +104,54 @@ fn lasts(template: &Template) {
     println!("{} deaths", template.report().deaths);
 }
 
+#[derive(Serialize, Deserialize)]
+struct Parcel {
+    files: Vec<rpc::Fd>,
+    /// How many the answer is to have.
+    wanted: usize,
+}
+
+fn packed(wanted: usize) -> std::io::Result<Parcel> {
+    let files = (0..wanted).map(|_| Ok(File::open("/dev/null")?.into()));
+    Ok(Parcel { files: files.collect::<std::io::Result<_>>()?, wanted: 0 })
+}
+
+tine::entry!(IN_TURN = in_turn);
+fn in_turn(worker: Worker) -> tine::Result<()> {
+    rpc::serve(worker, |parcel: Parcel, _| packed(parcel.wanted))
+}
+
+tine::entry!(AT_ONCE = at_once);
+fn at_once(worker: Worker) -> tine::Result<()> {
+    rpc::serve_async(worker, |parcel: Parcel, responder: Responder<Parcel>| {
+        responder.answer(packed(parcel.wanted));
+    })
+}
+
+fn calls(template: &Template) {
+    for entry in [IN_TURN, AT_ONCE] {
+        let builder = Client::<Parcel, Parcel>::builder();
+        let (client, fate) = Fate::run(builder, template.fork(), entry);
+        call(&client, &packed(1).expect("/dev/null")).get().expect("an answer");
+        // The one that is called with a descriptor waits in the app, the other in the worker.
+        for parcel in [packed(1).expect("/dev/null"), Parcel { files: Vec::new(), wanted: 1 }] {
+            let crowd = Crowd::gather();
+            let answer = call(&client, &parcel);
+            let turns = turn_for(DEADLINE / 2);
+            assert!(turns < 200, "{turns} turns with nothing to do");
+            assert!(!answer.is_settled());
+            drop(crowd);
+            assert_eq!(answer.get().expect("an answer").files.len(), parcel.wanted);
+        }
+        drop(client);
+        let exit = fate.end().1;
+        assert!(exit.success(), "{exit}");
+        let busy = exit.user_time() + exit.system_time();
+        assert!(busy < DEADLINE / 4, "the worker was busy for {busy:?}");
+    }
+    println!("{} deaths", template.report().deaths);
+}
+
 /// What a copy of this program says, which is for any user to execute.
 fn deed(deed: &str) -> Vec<String> {
     let folder = tempfile::tempdir().expect("a folder");
@@ -113,4 +165,8 @@ fn a_crowd_that_passes(_: &Template) {
 
 fn a_crowd_that_lasts(_: &Template) {
     assert_eq!(deed("lasts"), ["0 deaths"]);
+}
+
+fn calls_in_a_crowd(_: &Template) {
+    assert_eq!(deed("calls"), ["0 deaths"]);
 }

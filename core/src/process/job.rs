@@ -22,7 +22,7 @@ use rustix::process::Signal;
 use tracing::Span;
 use tracing::field::Empty;
 
-use super::link::{Link, PAUSE, crowded};
+use super::link::{Link, crowded};
 use super::listing::{Phase, Underway};
 use super::recipe::{Recipe, Then};
 use super::said::Said;
@@ -30,7 +30,7 @@ use super::state::AppState;
 use super::{Exit, Template};
 use crate::log::note;
 use crate::sys::stamp::stamp;
-use crate::wire::{self, Message, Outbox, Waiting};
+use crate::wire::{self, Message, Outbox, PAUSE, Waiting};
 use crate::{Error, ErrorKind, Interest, Io, Posture, Result, Timer};
 
 pub(super) type OnRun = Box<dyn FnOnce(Result<UnixStream>)>;

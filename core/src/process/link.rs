@@ -24,7 +24,7 @@ use crate::wire::{Inbox, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Readiness, Result, Timer};
 use shortage::Shortage;
 
-pub(super) use shortage::{PAUSE, crowded, is_shortage};
+pub(super) use shortage::{crowded, is_shortage};
 
 /// Requests that a template has and has not answered. More wait in the app, where they hold no descriptor.
 const ASKED_MAX: usize = 64;

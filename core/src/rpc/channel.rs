@@ -88,6 +88,8 @@ pub(super) struct Channel {
     flush_posted: Cell<bool>,
     /// The watcher waits for room as well.
     waiting: Cell<bool>,
+    /// The next try of what is [crowded](Outbox::is_crowded).
+    crowd: RefCell<Option<Timer>>,
     grace: RefCell<Option<Timer>>,
     /// The worker's end is told, or it never came to be.
     gone: Cell<bool>,
@@ -130,6 +132,7 @@ impl Channel {
             retiring: Cell::new(false),
             flush_posted: Cell::new(false),
             waiting: Cell::new(false),
+            crowd: RefCell::default(),
             grace: RefCell::default(),
             gone: Cell::new(false),
         })
@@ -255,6 +258,7 @@ impl Channel {
 
     fn let_go(&self) {
         drop((self.watcher.take(), self.socket.take(), self.outbox.take()));
+        drop(self.crowd.take());
     }
 
     /// The channel cannot be used any more: kills the worker and settles every call.

@@ -19,6 +19,8 @@ pub(super) struct Outbox {
     sent: usize,
     /// Where in `octets` descriptors go out.
     fds: VecDeque<(usize, Vec<Arc<OwnedFd>>)>,
+    /// What is to go next was refused because too many descriptors are under way for this user (unix(7)).
+    crowded: bool,
 }
 
 impl Outbox {
@@ -29,6 +31,12 @@ impl Outbox {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Tells whether something waits for others to receive descriptors. No event tells when they have: there may be room
+    /// in the socket all the while.
+    pub fn is_crowded(&self) -> bool {
+        self.crowded && !self.is_empty()
     }
 
     /// Appends octets, the first of which takes the descriptors along.
@@ -66,7 +74,8 @@ impl Outbox {
                 self.push(&octets[sent..], Vec::new());
                 self.flush(socket, flags)
             }
-            Err(Errno::AGAIN | Errno::TOOMANYREFS) => {
+            Err(error @ (Errno::AGAIN | Errno::TOOMANYREFS)) => {
+                self.crowded = error == Errno::TOOMANYREFS;
                 self.push(octets, fds);
                 Ok(())
             }
@@ -91,8 +100,11 @@ impl Outbox {
                         self.fds.pop_front();
                     }
                 }
-                // Full; or too many descriptors are under way for this user (unix(7)): both pass.
-                Err(Errno::AGAIN | Errno::TOOMANYREFS) => return Ok(()),
+                // Full, or crowded: both pass.
+                Err(error @ (Errno::AGAIN | Errno::TOOMANYREFS)) => {
+                    self.crowded = error == Errno::TOOMANYREFS;
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::rc::Rc;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::net::SendFlags;
 use serde::Serialize;
 
@@ -14,7 +15,8 @@ use super::frame::{HEADER, Header, Hello, Kind, protocol};
 use super::inbox::Frame;
 use super::outbox::{KEPT, Outbox};
 use crate::serve::Panic;
-use crate::{Interest, Io, Result};
+use crate::wire::PAUSE;
+use crate::{Interest, Io, Result, Timer};
 
 pub(super) struct Session {
     pub socket: Rc<OwnedFd>,
@@ -31,6 +33,8 @@ pub(super) struct Session {
     scratch: Cell<Vec<u8>>,
     /// Of an async worker.
     pub watcher: RefCell<Option<Io>>,
+    /// The next try of what is [crowded](Outbox::is_crowded).
+    crowd: RefCell<Option<Timer>>,
     interest: Cell<Interest>,
     /// An async worker takes no more requests for now.
     pub paused: Cell<bool>,
@@ -51,6 +55,7 @@ impl Session {
             cancelled: RefCell::default(),
             scratch: Cell::default(),
             watcher: RefCell::default(),
+            crowd: RefCell::default(),
             interest: Cell::new(Interest::READABLE),
             paused: Cell::new(false),
         })
@@ -86,7 +91,12 @@ impl Session {
     ///
     /// # Errors
     /// [`ErrorKind::Misuse`](crate::ErrorKind): it cannot be sent. The kernel's: the app is gone.
-    pub fn send<T: Serialize + ?Sized>(&self, kind: Kind, id: u64, value: &T) -> Result<()> {
+    pub fn send<T: Serialize + ?Sized>(
+        self: &Rc<Self>,
+        kind: Kind,
+        id: u64,
+        value: &T,
+    ) -> Result<()> {
         let mut octets = self.scratch.take();
         octets.resize(HEADER, 0);
         let sent = self.format().encode(value, &mut octets).and_then(|fds| {
@@ -104,7 +114,7 @@ impl Session {
         self.keep_bound()
     }
 
-    fn send_text(&self, kind: Kind, id: u64, text: &str) -> Result<()> {
+    fn send_text(self: &Rc<Self>, kind: Kind, id: u64, text: &str) -> Result<()> {
         let text = &text[..text.floor_char_boundary(self.limit)];
         let header = Header { kind, fds: 0, len: text.len(), id };
         self.outbox.borrow_mut().push(&[&header.encode(), text.as_bytes()].concat(), Vec::new());
@@ -116,7 +126,7 @@ impl Session {
     ///
     /// # Errors
     /// The kernel's: the app is gone.
-    pub fn answer<T: Serialize>(&self, id: u64, answer: Result<T, String>) -> Result<()> {
+    pub fn answer<T: Serialize>(self: &Rc<Self>, id: u64, answer: Result<T, String>) -> Result<()> {
         self.cancelled.borrow_mut().remove(&id);
         match answer {
             Err(text) => self.send_text(Kind::Failed, id, &text),
@@ -131,14 +141,14 @@ impl Session {
 
     /// # Errors
     /// As [`Session::answer`].
-    pub fn panicked(&self, id: u64, panic: &Panic) -> Result<()> {
+    pub fn panicked(self: &Rc<Self>, id: u64, panic: &Panic) -> Result<()> {
         self.cancelled.borrow_mut().remove(&id);
         self.send_text(Kind::Panicked, id, &format!("{}\0{}", panic.place, panic.message))
     }
 
     /// # Errors
     /// As [`Session::answer`].
-    pub fn retire(&self) -> Result<()> {
+    pub fn retire(self: &Rc<Self>) -> Result<()> {
         self.send_text(Kind::Retire, 0, "")
     }
 
@@ -159,7 +169,7 @@ impl Session {
         self.wait_for(0)
     }
 
-    fn keep_bound(&self) -> Result<()> {
+    fn keep_bound(self: &Rc<Self>) -> Result<()> {
         self.wait_for(self.bound)?;
         self.update()
     }
@@ -169,33 +179,61 @@ impl Session {
         while self.outbox.borrow().len() > bound {
             self.flush_some()?;
             if self.outbox.borrow().len() > bound {
-                let mut room = [PollFd::new(&self.socket, PollFlags::OUT)];
-                match rustix::event::poll(&mut room, None) {
-                    Ok(_) | Err(rustix::io::Errno::INTR) => (),
-                    Err(error) => return Err(error.into()),
-                }
+                self.wait_for_room()?;
             }
         }
         Ok(())
+    }
+
+    fn wait_for_room(&self) -> Result<()> {
+        let is_crowded = self.outbox.borrow().is_crowded();
+        // Where nothing tells when to try again, only the app's end is waited for, and not for long.
+        let (events, limit) = if is_crowded {
+            (PollFlags::empty(), Timespec::try_from(PAUSE).ok())
+        } else {
+            (PollFlags::OUT, None)
+        };
+        let mut room = [PollFd::new(&self.socket, events)];
+        match rustix::event::poll(&mut room, limit.as_ref()) {
+            Ok(1..) if is_crowded => Err(crate::Error::system("answer the app", Errno::PIPE)),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Has the watcher of an async worker wait for what is needed now.
     ///
     /// # Errors
     /// Those of [`Io::set_interest`].
-    pub fn update(&self) -> Result<()> {
+    pub fn update(self: &Rc<Self>) -> Result<()> {
         let Some(watcher) = &*self.watcher.borrow() else { return Ok(()) };
+        let is_crowded = self.outbox.borrow().is_crowded();
+        self.crowd.replace(is_crowded.then(|| self.try_later()));
         let mut interest = Interest::NONE;
         if !self.paused.get() {
             interest = interest | Interest::READABLE;
         }
-        if !self.outbox.borrow().is_empty() {
+        if !is_crowded && !self.outbox.borrow().is_empty() {
             interest = interest | Interest::WRITABLE;
         }
         if self.interest.replace(interest) == interest {
             return Ok(());
         }
         watcher.set_interest(interest)
+    }
+
+    /// Takes the socket for full after a while, which has it tried again.
+    fn try_later(self: &Rc<Self>) -> Timer {
+        let session = Rc::downgrade(self);
+        crate::queue().after(PAUSE, move || {
+            let Some(session) = session.upgrade() else { return };
+            let interest = session.interest.get() | Interest::WRITABLE;
+            session.interest.set(interest);
+            if let Some(watcher) = &*session.watcher.borrow() {
+                // The descriptor is open and watched, so there is nothing to refuse.
+                let _ = watcher.set_interest(interest);
+            }
+        })
     }
 
     pub fn is_bad(kind: Kind) -> crate::Error {

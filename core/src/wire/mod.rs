@@ -66,7 +66,7 @@ pub(crate) use inbox::Inbox;
 
 pub(crate) use execute::{Execute, Given};
 pub(crate) use message::{Ended, How, Last, LastWords, Message, State, Waiting};
-pub(crate) use outbox::{Long, Outbox, long_file};
+pub(crate) use outbox::{Long, Outbox, PAUSE, long_file};
 pub(crate) use room::{Room, USUAL};
 
 /// The first octet of every message; the sides are one program, so others are refused.

@@ -5,12 +5,16 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
 use super::{BODY_MAX, FDS_MAX, HEADER, Header, Message, Room, socket};
 use crate::{Error, Result};
+
+/// How long what others hold up waits for its next try: nothing tells when that is worth it.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 /// Messages that wait to be sent, in order.
 #[derive(Default)]

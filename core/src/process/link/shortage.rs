@@ -7,13 +7,11 @@ use rustix::io::Errno;
 
 use super::super::job::orphan::Open;
 use super::{Link, is};
+use crate::wire::PAUSE;
 use crate::{Error, Timer};
 
 /// How long a request waits for the end of any process, of which some may run for ever.
 const PATIENCE: Duration = Duration::from_millis(300);
-
-/// How long what others hold up waits for its next try: nothing tells when that is worth it.
-pub(in super::super) const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
 pub(super) enum Shortage {

@@ -11,7 +11,8 @@ use crate::rpc::calls::{Call, OnAnswer, OnValue, Pending};
 use crate::rpc::frame::{HEADER, Header, Kind};
 use crate::rpc::outbox::KEPT;
 use crate::rpc::{Error, Format};
-use crate::{ErrorKind, Interest, Result};
+use crate::wire::PAUSE;
+use crate::{ErrorKind, Interest, Result, Timer};
 
 impl Channel {
     /// As many octets wait as may.
@@ -126,18 +127,30 @@ impl Channel {
             // The worker has closed its end, which is read from it.
             drop(self.outbox.take());
         }
-        let full = !self.outbox.borrow().is_empty();
+        let is_crowded = self.outbox.borrow().is_crowded();
+        self.crowd.replace(is_crowded.then(|| self.try_later()));
+        let unsent = !self.outbox.borrow().is_empty();
+        let waiting = unsent && !is_crowded;
         if let Some(watcher) = &*self.watcher.borrow()
-            && self.waiting.replace(full) != full
+            && self.waiting.replace(waiting) != waiting
         {
-            let interest = if full { Interest::BOTH } else { Interest::READABLE };
+            let interest = if waiting { Interest::BOTH } else { Interest::READABLE };
             // The descriptor is open and watched, so there is nothing to refuse.
             let _ = watcher.set_interest(interest);
         }
         self.drained();
-        if !full && self.closing.get() {
+        if !unsent && self.closing.get() {
             self.shut_down();
         }
+    }
+
+    fn try_later(self: &Rc<Self>) -> Timer {
+        let channel = Rc::downgrade(self);
+        crate::queue().after(PAUSE, move || {
+            if let Some(channel) = channel.upgrade() {
+                channel.flush();
+            }
+        })
     }
 
     /// Tells who waits for it that there is room for more.
