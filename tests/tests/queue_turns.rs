@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tine::{Interest, Queue};
 use tine_tests::underneath::raise_here;
 use tine_tests::{Log, readable};
@@ -75,6 +75,26 @@ fn a_budget_lets_at_least_one_callback_run_and_no_more_after_its_end() {
     assert!((1..=2).contains(&count), "{count}");
     assert!(readable(&queue));
     assert_eq!(queue.dispatch().unwrap(), 10 - count);
+    assert!(!readable(&queue));
+}
+
+/// B5: however many callbacks were posted, by this thread and another, what a turn begins with does not take longer.
+#[test]
+fn a_flood_of_posts_is_within_the_budget() {
+    const POSTS: usize = 500_000;
+    let queue = Queue::new().unwrap();
+    let poster = queue.poster();
+    let flood = move || (0..POSTS).for_each(|_| poster.post(|| ()).expect("a queue"));
+    std::thread::spawn(flood).join().expect("no panic");
+    (0..POSTS).for_each(|_| queue.post(|| ()));
+    let timed = |count: usize, run: &dyn Fn() -> tine::Result<usize>| {
+        let begun = Instant::now();
+        assert_eq!(run().unwrap(), count);
+        begun.elapsed()
+    };
+    let first = timed(1, &|| queue.dispatch_for(Duration::ZERO));
+    let rest = timed(2 * POSTS - 1, &|| queue.dispatch());
+    assert!(first * 10 < rest, "{first:?} for the first of many, {rest:?} for the others");
     assert!(!readable(&queue));
 }
 

@@ -9,7 +9,7 @@
 //! What callbacks make while a turn runs is found by a later one. So none of timers, posts and
 //! descriptors can keep the others waiting for more than a turn, and no budget changes that.
 
-use super::due::Callback;
+use super::due::{Callback, take_over};
 use super::{Core, Queue, clock};
 use crate::log::note;
 use crate::{Error, ErrorKind, Result};
@@ -156,7 +156,7 @@ impl Core {
         let fetched = poller.fetch(timeout.as_ref(), &mut due);
         self.now.set(clock::read());
         self.timers.borrow_mut().collect(self.now.get(), &mut due);
-        due.posts.append(&mut self.posts.borrow_mut());
+        take_over(&mut due.posts, &mut self.posts.borrow_mut());
         let fetched = fetched.map_err(|errno| Error::system("wait for descriptors", errno))?;
         if fetched.rung {
             self.bell.collect(&mut due);

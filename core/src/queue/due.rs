@@ -20,6 +20,8 @@ pub(super) enum Callback {
 pub(super) struct Due {
     pub(super) timers: VecDeque<(Key, Order)>,
     pub(super) posts: VecDeque<Box<dyn FnOnce()>>,
+    /// Posts of other threads.
+    pub(super) sent: VecDeque<Box<dyn FnOnce() + Send>>,
     pub(super) signals: VecDeque<Key>,
     pub(super) io: VecDeque<(Key, Readiness)>,
 }
@@ -28,6 +30,7 @@ impl Due {
     pub(super) fn is_empty(&self) -> bool {
         self.timers.is_empty()
             && self.posts.is_empty()
+            && self.sent.is_empty()
             && self.signals.is_empty()
             && self.io.is_empty()
     }
@@ -44,12 +47,24 @@ impl Due {
             Some(Callback::Timer(key, order))
         } else if let Some(post) = self.posts.pop_front() {
             Some(Callback::Post(post))
+        } else if let Some(post) = self.sent.pop_front() {
+            Some(Callback::Post(post))
         } else if let Some(key) = self.signals.pop_front() {
             Some(Callback::Signal(key))
         } else {
             self.io.pop_front().map(|(key, readiness)| Callback::Io(key, readiness))
         }
     }
+}
+
+/// Posts that keep their room when they have run.
+const KEPT: usize = 4096;
+
+/// Takes over what was posted, however much that is, and leaves room for more.
+pub(super) fn take_over<T>(due: &mut VecDeque<T>, posted: &mut VecDeque<T>) {
+    debug_assert!(due.is_empty());
+    due.shrink_to(KEPT);
+    std::mem::swap(due, posted);
 }
 
 /// Cuts off what comes before the first that is still to run.

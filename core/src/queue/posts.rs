@@ -1,10 +1,11 @@
 //! Flow 1: callbacks that no event asks for: from this thread, and from any other.
 
 use super::Queue;
-use super::due::Due;
+use super::due::{Due, take_over};
 use super::own::Own;
 use crate::sys::stamp::stamp;
 use rustix::event::{EventfdFlags, eventfd};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::{error, fmt};
@@ -18,7 +19,7 @@ pub(super) struct Bell {
 
 #[derive(Default)]
 struct Sent {
-    posts: Vec<Box<dyn FnOnce() + Send>>,
+    posts: VecDeque<Box<dyn FnOnce() + Send>>,
     /// The bell was rung for these posts; one ring is enough for all.
     rung: bool,
     closed: bool,
@@ -55,13 +56,11 @@ impl Bell {
     pub(super) fn collect(&self, due: &mut Due) {
         let mut sent = self.sent();
         sent.rung = false;
-        for post in sent.posts.drain(..) {
-            due.posts.push_back(post);
-        }
+        take_over(&mut due.sent, &mut sent.posts);
     }
 
     /// Refuses posts from now on. Those that came too late are the caller's to drop.
-    pub(super) fn close(&self) -> Vec<Box<dyn FnOnce() + Send>> {
+    pub(super) fn close(&self) -> VecDeque<Box<dyn FnOnce() + Send>> {
         let mut sent = self.sent();
         sent.closed = true;
         std::mem::take(&mut sent.posts)
@@ -89,7 +88,7 @@ impl Poster {
         if sent.closed || self.0.stamp != stamp() {
             return Err(Closed(callback));
         }
-        sent.posts.push(Box::new(callback));
+        sent.posts.push_back(Box::new(callback));
         let rung = std::mem::replace(&mut sent.rung, true);
         drop(sent);
         if !rung {
