@@ -224,6 +224,16 @@ impl Gallery {
         self.imp().catalog.borrow().kind(id)
     }
 
+    /// How many pictures there are whose names contain what is asked for. None: nothing is.
+    pub fn matches(&self) -> Option<u32> {
+        if self.arrangement().filter.is_empty() {
+            return None;
+        }
+        let (order, catalog) = (self.list().order()?, self.imp().catalog.borrow());
+        let folders = order.partition_point(|id| catalog.kind(*id) == Kind::Folder);
+        Some((order.len() - folders) as u32)
+    }
+
     /// The pictures without a thumbnail, and why they have none, in the order of their paths.
     pub fn failures(&self) -> Vec<(PathBuf, String)> {
         let (catalog, thumbnails) = (self.imp().catalog.borrow(), self.imp().thumbnails.borrow());

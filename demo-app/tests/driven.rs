@@ -212,17 +212,22 @@ fn trash_and_undo_follow_one_another_at_once() {
 #[test]
 fn names_are_filtered() {
     let desktop = Desktop::start();
-    let hand = view(&desktop, &colours(&desktop));
+    let folder = colours(&desktop);
+    fs::create_dir(folder.join("b and others")).unwrap();
+    let reader = Reader::start(&desktop);
+    let hand = view(&desktop, &folder);
     see_grid(&hand);
     // The letter comes before there is an entry to see.
     hand.press_at_once(&["ctrl+f", "b"]);
     hand.see("the green tile alone", |screen| {
         screen.has(GREEN, TILE) && !screen.has(RED, 100) && !screen.has(BLUE, 100)
     });
+    reader.hear_text("1 of 3 pictures");
     hand.press(&["x"]);
     hand.see("nothing", |screen| [RED, GREEN, BLUE].iter().all(|color| !screen.has(*color, 100)));
     hand.press(&["Escape"]);
     see_grid(&hand);
+    reader.hear_text("3 pictures");
     hand.close();
 }
 

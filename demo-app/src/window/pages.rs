@@ -173,6 +173,7 @@ impl Window {
     fn listed(&self) {
         let Some(gallery) = self.gallery().filter(|gallery| !gallery.listing()) else { return };
         self.explain_emptiness();
+        self.update_title();
         // Of several folders, or of one in part, there is something to see, but not all.
         if gallery.total() > 0
             && let Some(trouble) = self.imp().trouble.take()
@@ -219,11 +220,15 @@ impl Window {
     }
 }
 
-/// How many pictures there are, for the heading.
+/// How many pictures there are, and how many of them are looked for, for the heading.
 fn count(gallery: &Gallery) -> String {
     let pictures = match gallery.total() {
         1 => "1 picture".to_owned(),
         total => format!("{} pictures", with_spaces(total)),
+    };
+    let pictures = match gallery.matches() {
+        Some(matches) => format!("{} of {pictures}", with_spaces(matches)),
+        None => pictures,
     };
     match gallery.failed() {
         0 => pictures,
