@@ -252,7 +252,7 @@ impl Drop for Restore {
     }
 }
 
-/// Rule 6: environment, directory, umask, locale and time zone are the app's of now.
+/// Rule 6, F3: environment, directory, umask, locale and time zone are the app's of now, in a fresh image, too.
 fn the_state_of_the_app_at_each_request(template: &Template) {
     tell_states(template);
 }
@@ -271,11 +271,13 @@ fn tell_states(template: &Template) {
     let _restore = Restore::later();
     for state in STATES {
         state.set();
-        let told = lines(template.fork(), STATE);
-        let own = std::env::vars_os().count();
-        assert_eq!(told["variables"], own.to_string());
-        if !state.variable.is_some_and(|value| value.contains('\n')) {
-            state.check(&told);
+        for process in [template.fork(), template.fresh()] {
+            let told = lines(process, STATE);
+            let own = std::env::vars_os().count();
+            assert_eq!(told["variables"], own.to_string());
+            if !state.variable.is_some_and(|value| value.contains('\n')) {
+                state.check(&told);
+            }
         }
         let umask = processes::status(std::process::id(), "Umask");
         assert_eq!(umask, Some(format!("{:04o}", state.umask)), "the app's own is as it was");
@@ -288,12 +290,12 @@ fn state_changes_between_two_requests_of_a_turn(template: &Template) {
     let states = [&STATES[0], &STATES[1], &STATES[0], &STATES[1], &STATES[1]];
     let told: Vec<_> = states
         .iter()
-        .map(|state| {
+        .flat_map(|state| {
             state.set();
-            Told::run(template.fork(), STATE)
+            [template.fork(), template.fresh()].map(|process| (state, Told::run(process, STATE)))
         })
         .collect();
-    for (state, told) in states.iter().zip(told) {
+    for (state, told) in told {
         let answer = String::from_utf8(told.answer()).expect("text");
         let pair = |line: &str| line.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()));
         state.check(&answer.lines().filter_map(pair).collect());

@@ -9,6 +9,7 @@
 
 mod library;
 
+use std::ffi::CString;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
@@ -27,8 +28,8 @@ use crate::{Error, ErrorKind, Result, sys};
 
 pub(crate) use library::Library;
 
-/// The variable: `template GROUP`, `template-of PID GROUP` or `process-of PID GROUP LIMIT`, and for which copy of tine;
-/// or `remote`.
+/// The variable: `template GROUP`, `template-of PID GROUP` or `process-of PID GROUP LIMIT LOCALE`, and for which copy of
+/// tine; or `remote`.
 pub(crate) const VARIABLE: &str = "TINE_TEMPLATE";
 
 /// The program's own image, through its inode: replaced, renamed and deleted files do not matter (proc(5)).
@@ -71,8 +72,11 @@ fn take_over() {
             super::group::come_from(group);
             settle_and_serve(socket, parent)
         }
-        Role::Process { parent, group, limit } => {
+        Role::Process { parent, group, limit, locale } => {
             super::group::come_from(group);
+            if !sys::is_locale(&locale) {
+                sys::set_locale(&locale);
+            }
             sys::title::begin();
             super::enter::make_ready();
             enter(Birth {
@@ -109,12 +113,15 @@ enum Role {
         parent: Pid,
         group: i32,
         limit: u64,
+        /// The app's, which an image does not inherit as it does the rest of the app's state.
+        locale: CString,
     },
 }
 
 impl Role {
     fn parse(role: &str) -> Option<Role> {
-        let mut words = role.split(' ');
+        // A locale's name may have spaces in it.
+        let mut words = role.splitn(5, ' ');
         let role = match words.next()? {
             "template" => Role::Template { parent: None, group: words.next()?.parse().ok()? },
             "template-of" => Role::Template {
@@ -125,6 +132,7 @@ impl Role {
                 parent: pid(words.next()?)?,
                 group: words.next()?.parse().ok()?,
                 limit: words.next()?.parse().ok()?,
+                locale: CString::new(words.next()?).ok()?,
             },
             _ => return None,
         };

@@ -68,7 +68,9 @@ impl Template {
         let mut stderr = self.stderr()?;
         let writer = stderr.take_writer().map_or_else(Stdio::null, Stdio::from);
         let (parent, limit) = (self.pid.as_raw_nonzero(), self.limit.number());
-        let role = format!("process-of {parent} {} {limit}", group::apps());
+        let locale = sys::locale();
+        let locale = locale.to_str().unwrap_or("C");
+        let role = format!("process-of {parent} {} {limit} {locale}", group::apps());
         let child = image::own(&role, socket, self.library()?)?
             .stderr(writer)
             .spawn()
