@@ -1,5 +1,6 @@
 //! What went wrong, on either flow: one opaque error with a kind, a sentence and its source.
 
+use std::ffi::OsStr;
 use std::{error, fmt, io};
 
 /// A `Result` whose error is an [`Error`] unless said otherwise.
@@ -69,9 +70,16 @@ impl Error {
         Error { kind, message: message.into(), source: Some(Box::new(source)) }
     }
 
-    /// The same error once more, for another who hears of it.
+    /// The same error once more, for another who hears of it. Of what brought it about the kernel's error is kept, and
+    /// else the text.
     pub(crate) fn again(error: &Error) -> Self {
-        Error::new(error.kind, error.to_string())
+        match error.io().and_then(io::Error::raw_os_error) {
+            Some(errno) => {
+                let source = io::Error::from_raw_os_error(errno);
+                Error::caused(error.kind, error.message.clone(), source)
+            }
+            None => Error::new(error.kind, error.to_string()),
+        }
     }
 
     /// Wraps an error of the program's own, for entries and callbacks that return [`Result`].
@@ -90,6 +98,23 @@ impl Error {
         self.source.as_deref().and_then(|source| source.downcast_ref())
     }
 }
+
+/// A path or a name as a message has it: one that is empty is to be seen, and one that is long leaves room for the rest.
+pub(crate) fn named(name: impl AsRef<OsStr>) -> String {
+    let name = name.as_ref().to_string_lossy();
+    match name.len() {
+        0 => "\"\"".into(),
+        len if len > NAME_MAX => {
+            let begin = &name[..name.floor_char_boundary(NAME_MAX / 2)];
+            let end = &name[name.ceil_char_boundary(len - NAME_MAX / 2)..];
+            format!("{begin}…{end}")
+        }
+        _ => name.into_owned(),
+    }
+}
+
+/// Octets of a name that stand in a message.
+const NAME_MAX: usize = 1024;
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -240,13 +240,22 @@ fn standard_error_is_kept(template: &Template) {
 }
 
 fn a_missing_program_is_named(template: &Template) {
-    for path in ["/nowhere/at all", "no-program-of-this-name"] {
+    for (path, name, reason) in [
+        ("/nowhere/at all", "/nowhere/at all", libc::ENOENT),
+        ("no-program-of-this-name", "no-program-of-this-name", libc::ENOENT),
+        ("", "cannot execute \"\":", libc::ENOENT),
+        (&"/nowhere".repeat(1000), "/nowhere/nowhere", libc::ENAMETOOLONG),
+    ] {
         let told = Told::spawn(template.command(path));
         let error = told.refusal();
         let errno = error.io().and_then(std::io::Error::raw_os_error);
-        assert_eq!(errno, Some(libc::ENOENT), "{error}");
-        assert!(error.to_string().contains(path), "{error}");
-        told.exit();
+        assert_eq!(errno, Some(reason), "{error}");
+        assert!(error.to_string().contains(name), "{error}");
+        let exit = told.exit();
+        assert!(
+            matches!(exit.cause(), Cause::BadOrders(text) if *text == error.to_string()),
+            "{exit}"
+        );
     }
 }
 
@@ -319,10 +328,13 @@ fn programs_are_found_by_path(template: &Template) {
 fn what_a_program_cannot_have_is_named(template: &Template) {
     let cat = || template.command("/bin/cat");
     let zero = || File::open("/dev/zero").expect("a file");
+    let long = "/no".repeat(5000);
     for (command, errno, name) in [
         (cat().arg("a\0b"), libc::EINVAL, "nul byte"),
         (cat().process_group(-2), libc::EINVAL, "process group -2"),
         (cat().process_group(i32::MAX), libc::EPERM, "process group 2147483647"),
+        (cat().current_dir(&long), libc::ENAMETOOLONG, "/no/no/no"),
+        (cat().current_dir(""), libc::ENOENT, "enter \"\""),
         (cat().fd(u32::MAX, zero()), libc::EBADF, "number 4294967295"),
         (cat().fd(2_000_000_000, zero()), libc::EBADF, "number 2000000000"),
     ] {

@@ -1,6 +1,6 @@
 //! Templates without help from `main`, under libtest's threads: executed, prepared, passed on, made anew.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -91,6 +91,7 @@ fn note(sent: &mut Items, args: Vec<Vec<u8>>) -> Result<(), String> {
     let text = args.concat();
     match text.as_slice() {
         b"fail" => Err("no colour profile".into()),
+        b"fail at length" => Err("no colour profile ".repeat(10_000)),
         b"panic" => panic!("over a profile"),
         b"exit" => std::process::exit(5),
         b"hang" => loop {
@@ -152,7 +153,9 @@ fn functions_that_fail_are_told() {
     let error = told.refusal().to_string();
     assert!(error.contains("no::such::function") && error.contains(NOTE.name()), "{error}");
     let told = Told::run(template.fork().load("/no/such/plugin.so"), RETURN);
-    assert!(told.refusal().to_string().contains("/no/such/plugin.so"));
+    let error = told.refusal();
+    assert!(error.to_string().contains("/no/such/plugin.so"), "{error}");
+    assert_eq!(error.io().map(io::Error::kind), Some(io::ErrorKind::NotFound), "{error}");
     let text = std::env::temp_dir().join(format!("tine-tests-{}.so", std::process::id()));
     std::fs::write(&text, "no shared object").expect("written");
     let told = Told::run(template.fork().load(&text), RETURN);
@@ -160,6 +163,19 @@ fn functions_that_fail_are_told() {
     std::fs::remove_file(&text).expect("removed");
     assert!(error.contains("tine-tests-"), "{error}");
     assert!(Told::run(template.fork(), RETURN).exit().success());
+}
+
+/// F5: of a text of any length there is the beginning, also where the process was to be a template.
+#[test]
+fn functions_that_fail_at_length_are_told() {
+    let template = Template::exec().expect("a template");
+    let failing = || template.fork().call(NOTE, ["fail at length"]);
+    let prepared = failing().into_template().expect("a template to be");
+    for process in [failing(), prepared.fork()] {
+        let error = Told::run(process, RETURN).refusal().to_string();
+        let told = [NOTE.name(), &"no colour profile ".repeat(100)];
+        assert!(told.iter().all(|part| error.contains(part)), "{} octets: {error}", error.len());
+    }
 }
 
 /// F2, B4: a prepared template, and its successor, which is prepared in the same way.

@@ -13,6 +13,7 @@ use rustix::process::Pid;
 
 use super::body::Body;
 use super::{obstacles, orphans};
+use crate::error::named;
 use crate::serve::image::{self, Library};
 use crate::wire::{Message, socket};
 use crate::{Error, ErrorKind, Result, sys};
@@ -33,7 +34,7 @@ impl Image {
     }
 
     pub fn program(path: &Path) -> Result<Image> {
-        let opening = |error| Error::system(format_args!("open {}", path.display()), error);
+        let opening = |error| Error::system(format_args!("open {}", named(path)), error);
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let file = rustix::fs::open(path, flags, Mode::empty()).map_err(opening)?;
         if is_script(path, &file) {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::job::Job;
 use super::recipe::{Given, Recipe, Then};
 use super::{Command, Running, Template, prepared, remote};
+use crate::error::named;
 use crate::{Error, ErrorKind, Result, Sandbox};
 
 /// A process being prepared: takes descriptors and arguments, can be forked, then runs.
@@ -127,7 +128,7 @@ impl Process {
         let opened = OpenOptions::new()
             .read(true)
             .open(path)
-            .map_err(|error| Error::system(format_args!("open {}", path.display()), error));
+            .map_err(|error| Error::system(format_args!("open {}", named(path)), error));
         self.give(opened.map(|file| Given::Load {
             path: path.to_string_lossy().into(),
             file: Arc::new(file.into()),

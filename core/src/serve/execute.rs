@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
+use crate::error::named;
 use crate::fault::{self, Stage};
 use crate::wire::{Execute, Given as Standard, Message, socket};
 use crate::{Error, Result, sys};
@@ -48,7 +49,7 @@ impl Execution {
                 None => command.env_remove(os(name)),
             };
         }
-        let program = String::from_utf8_lossy(order.program).into_owned();
+        let program = named(os(order.program));
         let mut standard = |given, null: fn() -> io::Result<OwnedFd>| match given {
             Standard::Inherit => Ok(Stdio::inherit()),
             // Opened here, and not when the program is executed, which would seem to be what is not there.
@@ -110,7 +111,7 @@ impl Execution {
             |what: String| move |error: Errno| (format!("{what} for {program}"), error.into());
         if let Some(directory) = &self.directory {
             rustix::process::chdir(directory)
-                .map_err(failed(format!("enter {}", directory.display())))?;
+                .map_err(failed(format!("enter {}", named(directory))))?;
         }
         super::group::come_back();
         if self.new_session {

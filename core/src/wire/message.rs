@@ -223,6 +223,10 @@ impl<'a> Message<'a> {
     /// The codes of what asks for a process.
     pub const REQUESTS: [u8; 2] = [Self::FORK, Self::EXEC];
 
+    /// Octets of a refusal's text, whose end is lost when it is longer: a process's own fits the room that its app hears
+    /// it with.
+    pub(super) const REFUSAL_MAX: usize = LastWords::MAX - HEADER - size_of::<u32>();
+
     const STARTED: u8 = 16;
     const RUN: u8 = 37;
 
@@ -299,7 +303,9 @@ impl<'a> Message<'a> {
                 .u8(faults.pressure.into()),
             Message::Signal { signal } => body.u32(*signal as u32),
             Message::Started { pid, spare } => body.u32(*pid).u8((*spare).into()),
-            Message::Refused { errno, what } => body.u32(*errno as u32).rest(what),
+            Message::Refused { errno, what } => {
+                body.u32(*errno as u32).rest(&what[..whole_text(what, Self::REFUSAL_MAX)])
+            }
             Message::Ended(ended) => ended.encode(body),
             Message::Run { report, entry } => body.u8((*report).into()).rest(entry),
             Message::Call { function, args } => {

@@ -25,7 +25,7 @@
 //! | 7 | `Inject` | app → template | – | what is to fail; with the feature `testing` |
 //! | 8 | `Signal` | app → template | – | signal |
 //! | 16 | `Started` | process or template → app | a pidfd | pid, whether it was a spare |
-//! | 17 | `Refused` | template → app | – | errno, what was tried |
+//! | 17 | `Refused` | template or process → app | – | errno, what was tried |
 //! | 18 | `Ended` | template → app | – | how, see [`Ended`] |
 //! | 19 | `Retired` | template → app | – | – |
 //! | 32 | `Arg` | app → process | – | the octets |
