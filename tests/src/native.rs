@@ -183,14 +183,21 @@ pub fn outlive_parent() {
 /// # Panics
 /// When fork fails.
 pub fn fork(child: impl FnOnce()) -> u32 {
+    fork_in_two().unwrap_or_else(|| {
+        child();
+        leave(0)
+    })
+}
+
+/// Forks; parent and child come back. Gives the child's id, and None in the child.
+///
+/// # Panics
+/// When fork fails.
+pub fn fork_in_two() -> Option<u32> {
     // SAFETY: the programs that call this have one thread.
     let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        child();
-        leave(0);
-    }
-    assert!(pid > 0, "fork");
-    pid.cast_unsigned()
+    assert!(pid >= 0, "fork");
+    (pid > 0).then_some(pid.cast_unsigned())
 }
 
 /// Waits for a child: its status as waitpid(2) has it, and the most memory it had, in KiB.

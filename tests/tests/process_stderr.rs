@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         garbage_to_every_descriptor,
         forged_last_words_are_the_forgers_own,
         grandchildren_write_on,
+        grandchildren_that_come_back_say_nothing,
         grandchildren_that_outlive_hold_nobody,
         a_number_that_is_free_again,
     ];
@@ -326,6 +327,42 @@ fn grandchildren_write_on(template: &Template) {
         heard.extend(passed_on());
         (heard == b"from the grandchild\n").then_some(())
     });
+}
+
+tine::entry!(TWINS = twins);
+fn twins(mut worker: Worker) -> Result<(), String> {
+    let mut arg = || worker.take_arg().map_err(|error| error.to_string());
+    let (child, own) = (arg()?, arg()?);
+    let end = match native::fork_in_two() {
+        None => child,
+        Some(pid) => {
+            native::reap(pid);
+            own
+        }
+    };
+    match &end[..] {
+        b"return" => Ok(()),
+        b"fail" => Err("failed".into()),
+        b"panic" => panic!("panicked"),
+        _ => native::leave(1),
+    }
+}
+
+/// F11, B3: a process that a worker has forked comes back from its function, too. How that one ends is the worker's end
+/// in no case.
+fn grandchildren_that_come_back_say_nothing(template: &Template) {
+    let of_its_own = |own: &str| match own {
+        "return" => "returned",
+        "fail" => "failed: failed",
+        "panic" => ": panicked",
+        _ => "exited with 1",
+    };
+    for child in ["return", "fail", "panic"] {
+        for own in ["return", "fail", "panic", "leave"] {
+            let told = end_of(template, TWINS, &[child.as_bytes(), own.as_bytes()]).to_string();
+            assert!(told.ends_with(of_its_own(own)), "{child}, {own}: {told}");
+        }
+    }
 }
 
 /// F4, B3: a grandchild that lives on holds neither the account nor the template.

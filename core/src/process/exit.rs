@@ -55,7 +55,8 @@ pub enum Cause {
         /// Those that it has.
         known: Vec<String>,
     },
-    /// The program called exit(3) or _exit(2).
+    /// The program called exit(3) or _exit(2); or its function ended when it had closed its standard error, or put
+    /// another file in its place: by that descriptor it is told how.
     Exited(i32),
     /// A signal killed it.
     Killed {

@@ -85,7 +85,7 @@ impl Caller<'_> {
 #[inline(always)]
 pub(super) fn enter(birth: Birth<'_>) -> ! {
     clean(&birth).unwrap_or_else(|error| leave_unclean(&birth, &error));
-    VOICE.set(birth.voice.map(|(_, voice)| voice).or_else(Voice::new));
+    have_voice(birth.voice.map(|(_, voice)| voice).or_else(Voice::new));
     if birth.spare {
         enter_later(birth);
     }
@@ -213,7 +213,7 @@ fn leave(how: How, text: &[u8]) -> ! {
 
 /// Runs a process whose orders come over standard input, at the far end of a command.
 pub(super) fn enter_remote() -> ! {
-    VOICE.set(Voice::new());
+    have_voice(Voice::new());
     let (how, text) = match remote_socket() {
         Ok(socket) => {
             // An app that is gone is seen when its orders are read.
@@ -234,9 +234,18 @@ fn remote_socket() -> Result<OwnedFd> {
     keep(socket, &mut Items::default())
 }
 
+#[inline(always)]
+fn have_voice(voice: Option<Voice>) {
+    VOICE.set(voice.map(|voice| (rustix::process::getpid(), voice)));
+}
+
+/// Says how this process ends. One that it has forked, and that comes back from the function too, says nothing: how the
+/// worker ends is not known to it.
 #[inline]
 fn say(how: How, text: &[u8]) {
-    if let Some(voice) = VOICE.take() {
+    if let Some((own, voice)) = VOICE.take()
+        && own == rustix::process::getpid()
+    {
         voice.say(how, text);
     }
 }
@@ -352,8 +361,8 @@ fn forget_panic() {
 }
 
 thread_local! {
-    /// Set in a process's main thread, whose end is the process's.
-    static VOICE: Cell<Option<Voice>> = const { Cell::new(None) };
+    /// Set in a process's main thread, whose end is the process's; with whose voice it is.
+    static VOICE: Cell<Option<(Pid, Voice)>> = const { Cell::new(None) };
     /// The last panic of this thread.
     static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
