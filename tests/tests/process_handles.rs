@@ -424,8 +424,12 @@ fn a_worker_with_a_template_of_its_own(template: &Template) {
 fn an_app_that_is_forked_bare(template: &Template) {
     let told = Told::run(template.fork(), STAY);
     let socket = told.socket();
+    let prepared = template.fork().send_arg("sent").into_template().expect("a template");
+    // By now it has said who it is, which nobody has listened to yet.
+    assert!(Told::run(prepared.fork(), RETURN).exit().success());
     let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
     let pid = native::fork(|| {
+        assert_eq!(prepared.pid(), None);
         let kind = Told::run(template.fork(), RETURN).refusal().kind();
         let killed = told.running().kill(libc::SIGKILL).map_err(|error| error.kind());
         write!(writer, "{kind:?} {killed:?}").expect("a pipe");
@@ -435,6 +439,7 @@ fn an_app_that_is_forked_bare(template: &Template) {
     reader.read_to_string(&mut answer).expect("the child's end");
     native::reap(pid);
     assert_eq!(answer, "WrongProcess Err(WrongProcess)");
+    assert!(prepared.pid().is_some(), "said to the app");
     assert_eq!(told.words(), ["socket"]);
     drop(socket);
     assert!(told.exit().success());

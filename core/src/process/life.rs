@@ -113,8 +113,11 @@ impl Core {
     pub fn pid(&self) -> Option<u32> {
         match &mut self.life().state {
             State::Alive(body) => {
-                // What went wrong, if it did, is told to whoever next wants something of it.
-                let _ = body.listen();
+                // A process that was forked from this one would take from it what the template says once.
+                if self.check().is_ok() {
+                    // What went wrong, if it did, is told to whoever next wants something of it.
+                    let _ = body.listen();
+                }
                 body.pid
             }
             _ => None,
