@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tine::{Process, Template, Worker};
-use tine_tests::told::Told;
+use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{RETURN, STAY};
 use tine_tests::{cases, native, processes, runner};
 
@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         an_environment_that_another_thread_changes,
         a_directory_that_another_thread_changes,
         an_environment_of_a_megabyte,
+        spares_take_over_what_the_state_has_become,
         the_directory_itself_and_not_its_name,
         state_of_a_request_that_waits,
         its_own_random_state,
@@ -375,6 +376,31 @@ fn an_environment_of_a_megabyte(template: &Template) {
     assert!(told["variable"] == value);
     native::remove_variable("TINE_TESTS_VARIABLE");
     assert_eq!(lines(template.fork(), STATE)["variable"], "");
+}
+
+/// B6, rule 6: a spare made before the app's state has changed is as good as one made after; only where the environment
+/// is larger than a message, it is given up.
+fn spares_take_over_what_the_state_has_become(_: &Template) {
+    let _restore = Restore::later();
+    let template = Template::exec().expect("a template");
+    let pid = eventually("the template's id", || template.pid());
+    let of_spares = || template.report().from_spares;
+    let ready = || (processes::children(pid).len() == 2).then_some(());
+    template.spares(2).expect("a living template");
+    for state in [&STATES[1], &STATES[0], &STATES[1]] {
+        eventually("two spares", ready);
+        let before = of_spares();
+        state.set();
+        let told: Vec<_> = (0..2).map(|_| lines(template.fork(), STATE)).collect();
+        told.iter().for_each(|told| state.check(told));
+        assert!(of_spares() > before, "{:?}", template.report());
+    }
+    eventually("two spares", ready);
+    let before = of_spares();
+    let value = "v".repeat(1 << 20);
+    native::set_variable("TINE_TESTS_VARIABLE", &value);
+    assert!(lines(template.fork(), STATE)["variable"] == value);
+    assert_eq!(of_spares(), before);
 }
 
 /// Rule 6: renamed or removed, it is the directory that the app is in.

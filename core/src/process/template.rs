@@ -201,7 +201,8 @@ impl Template {
 
     /// Keeps `count` processes forked ahead, which makes the next ones start sooner.
     ///
-    /// They are refilled when the template has nothing else to do, and given up with 0, or by the template
+    /// They take over what the app's environment, directory, umask and locale become. They are
+    /// refilled when the template has nothing else to do, and given up with 0, or by the template
     /// itself when the system is short of memory (Linux's pressure stall information, where it is to be
     /// had), until it has not been so for ten seconds.
     ///

@@ -138,6 +138,19 @@ impl Inherited {
         }
     }
 
+    /// What tells it to a child that is there already; the environment is [`environment`](Self::environment)'s.
+    pub fn message<'a>(&'a self, environment: &'a [u8]) -> State<'a> {
+        State { umask: self.umask.as_raw_mode(), locale: self.locale.to_bytes(), environment }
+    }
+
+    pub fn environment(&self) -> Vec<u8> {
+        self.environment.iter().flat_map(|string| string.as_bytes_with_nul()).copied().collect()
+    }
+
+    pub fn directory(&self) -> Option<BorrowedFd<'_>> {
+        self.directory.as_ref().map(|directory| directory.fd.as_fd())
+    }
+
     /// Makes it this process's own, and so that of the children to come.
     pub fn apply(&self) {
         // Where a filter of seccomp(2) refuses it, this process has the one that it was made with.

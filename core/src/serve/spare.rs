@@ -4,9 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::retry_on_intr;
 use rustix::net::RecvFlags;
 
 use super::enter::{self, Caller};
+use super::link::Inherited;
 use super::stderr::Stderr;
 use crate::entry::Entry;
 use crate::wire::{HEADER, Header, Message, Room, Waiting, socket};
@@ -88,6 +90,24 @@ impl Spares {
 
     pub fn add(&mut self, spare: Spare) {
         self.ready.push(spare);
+    }
+
+    /// Tells all of them the app's state, which has changed; one that cannot be told is given up, and all are when it
+    /// is so long that it would take a file.
+    pub fn tell(&mut self, state: &Inherited) {
+        if self.ready.is_empty() {
+            return;
+        }
+        let mut room = Room::default();
+        let directory = state.directory();
+        let environment = state.environment();
+        let message = Message::State(state.message(&environment));
+        if message.encode_to(&mut room, 0, directory.iter().len()).is_some() {
+            return self.discard();
+        }
+        self.ready.retain(|spare| {
+            socket::send(&spare.handoff, room.octets(), directory.as_slice()).is_ok()
+        });
     }
 
     /// Closes all of them, which lets the processes leave.
@@ -183,17 +203,33 @@ pub(super) fn rehearse() {
     sys::title::show(*b"worker", b"");
 }
 
-/// In a spare: waits for its request. None: it is not needed.
+/// In a spare: waits for its request, and takes over what the app's state becomes meanwhile. None: it is not needed.
 pub(super) fn await_request(handoff: &OwnedFd) -> Result<Option<Request>> {
-    let mut fds = Vec::with_capacity(2);
-    let mut buffer = [0; HEADER + 6];
-    let got = socket::receive(handoff, &mut buffer, &mut fds, RecvFlags::empty())?;
-    let Some((header, body)) = buffer[..got.octets].split_first_chunk() else { return Ok(None) };
-    let (link, header) = (fds.pop(), Header::decode(header)?);
-    match (Message::decode(header, body)?, fds.pop()) {
-        (Message::Fork(waiting), Some(socket)) => {
-            Ok(Some(Request { socket, link, id: header.id, waiting }))
+    loop {
+        let mut fds = Vec::with_capacity(2);
+        let (mut few, mut many) = ([0; HEADER + 6], Vec::new());
+        let flags = RecvFlags::PEEK | RecvFlags::TRUNC;
+        let (_, length) = retry_on_intr(|| rustix::net::recv(handoff, &mut few, flags))?;
+        // A request is short, a state is not.
+        let buffer = if length > few.len() {
+            many.resize(length, 0);
+            &mut many[..]
+        } else {
+            &mut few[..]
+        };
+        let got = socket::receive(handoff, buffer, &mut fds, RecvFlags::empty())?;
+        let Some((header, body)) = buffer[..got.octets].split_first_chunk() else {
+            return Ok(None);
+        };
+        let header = Header::decode(header)?;
+        match (Message::decode(header, body)?, fds.pop(), fds.pop()) {
+            (Message::Fork(waiting), link, Some(socket)) => {
+                return Ok(Some(Request { socket, link, id: header.id, waiting }));
+            }
+            (Message::State(state), directory, None) if !got.lost_fds => {
+                Inherited::new(state, directory, None).apply();
+            }
+            (other, ..) => return Err(other.misplaced()),
         }
-        (other, _) => Err(other.misplaced()),
     }
 }

@@ -358,8 +358,7 @@ impl Template {
             _ => {
                 wanted.apply();
                 self.state = Some(Rc::clone(wanted));
-                // They have the state of before.
-                self.spares.discard();
+                self.spares.tell(wanted);
             }
         }
     }

@@ -17,7 +17,7 @@
 //! | code | message | from → to | descriptors | body |
 //! |---|---|---|---|---|
 //! | 1 | `Connect` | app → template | a link | – |
-//! | 2 | `State` | app → template | the directory | umask, locale, environment |
+//! | 2 | `State` | app → template → spare | the directory | umask, locale, environment |
 //! | 3 | `Fork` | app → template → spare | the process's socket; to a spare, also the link | octets of orders that wait in it, whether no descriptors are among them, whether it executes |
 //! | 4 | `Spares` | app → template | – | how many |
 //! | 5 | `Exec` | app → template | the process's socket | – |
