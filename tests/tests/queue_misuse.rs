@@ -41,6 +41,10 @@ fn what_cannot_be_watched_is_named() {
     assert!(said.contains("closed"), "{said}");
     let directory = File::open("/").unwrap();
     message(watch(lent(&directory)), ErrorKind::Misuse);
+    // What standard input is in a service.
+    let null = File::open("/dev/null").unwrap();
+    let said = message(watch(lent(&null)), ErrorKind::Misuse);
+    assert!(said.contains("/dev/null"), "{said}");
     assert!(!readable(&queue));
 }
 

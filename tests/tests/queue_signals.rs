@@ -203,6 +203,7 @@ fn what_cannot_be_watched_is_refused() {
         let error = queue.signal(signal, || ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Misuse);
         assert!(error.to_string().contains(&signal.to_string()), "{error}");
+        assert!(error.to_string().contains("cannot be caught"), "{error}");
     }
 }
 

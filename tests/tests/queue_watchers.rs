@@ -45,6 +45,7 @@ fn callbacks_are_timed_when_asked_for() {
     });
     queue.dispatch().unwrap();
     assert_eq!(queue.watchers()[0].busy(), Duration::ZERO);
+    assert!(queue.watchers()[0].to_string().ends_with(" 1 calls"), "{:?}", queue.watchers());
     queue.time_calls(true);
     queue.dispatch().unwrap();
     queue.time_calls(false);

@@ -61,7 +61,8 @@ impl fmt::Display for What {
 
 /// One watcher, as it was when [`Queue::watchers`] was called.
 ///
-/// As text it is one line: what it waits for, where it was made, calls and the time in them.
+/// As text it is one line: what it waits for, where it was made, calls, and the time in them if it
+/// was noted.
 #[derive(Debug, Clone)]
 pub struct Watching {
     what: What,
@@ -96,7 +97,11 @@ impl Watching {
 impl fmt::Display for Watching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Watching { what, place, calls, busy } = self;
-        write!(f, "{what}: made at {place}, {calls} calls, {busy:?}")
+        write!(f, "{what}: made at {place}, {calls} calls")?;
+        if *busy > Duration::ZERO {
+            write!(f, ", {busy:?}")?;
+        }
+        Ok(())
     }
 }
 

@@ -148,8 +148,8 @@ impl Queue {
     /// each turn tells it again.
     ///
     /// # Errors
-    /// - [`Misuse`](ErrorKind::Misuse): the descriptor is closed, or is a regular file or a
-    ///   directory, which is always ready and cannot be waited for.
+    /// - [`Misuse`](ErrorKind::Misuse): the descriptor is closed, or is a regular file, a
+    ///   directory or a device such as /dev/null, which is always ready and cannot be waited for.
     /// - [`System`](ErrorKind::System): the kernel will watch no more (`epoll_ctl(2)`).
     /// - [`WrongProcess`](ErrorKind::WrongProcess): the queue was inherited through a fork.
     #[track_caller]
@@ -216,10 +216,13 @@ fn gone() -> Error {
 
 fn refused(number: Number, errno: Errno) -> Error {
     match errno {
-        Errno::PERM => Error::new(
-            ErrorKind::Misuse,
-            format!("cannot watch descriptor {number}: files and directories are always ready"),
-        ),
+        Errno::PERM => {
+            let what = "files, directories and devices such as /dev/null are always ready";
+            Error::new(
+                ErrorKind::Misuse,
+                format!("cannot watch descriptor {number}: {what}; read or write it at once"),
+            )
+        }
         // ENOENT: it was closed, and the number names another file, which is not watched.
         Errno::BADF | Errno::NOENT => Error::new(
             ErrorKind::Misuse,

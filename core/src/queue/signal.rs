@@ -110,7 +110,9 @@ impl Queue {
         let mut signals = self.core.signals.borrow_mut();
         if signals.listen(signal, self.core.bell.as_fd()).is_err() {
             drop(signals);
-            return Err(Error::new(ErrorKind::Misuse, format!("cannot watch signal {signal}")));
+            let why = "there is none of that number, it cannot be caught, or it stands for a fault";
+            let what = format!("cannot watch signal {signal}: {why}");
+            return Err(Error::new(ErrorKind::Misuse, what));
         }
         let key = signals.calls.insert(place, call);
         signals.insert(signal, key);
