@@ -91,5 +91,6 @@ fn refused_under_libtest() {
     let error = Template::early().expect_err("the harness has threads");
     assert_eq!(error.kind(), ErrorKind::TooLate);
     assert!(error.to_string().contains("thread "), "{error}");
+    assert!(error.to_string().contains("Template::exec"), "what works there: {error}");
     assert_eq!(Template::here().expect_err("neither later").kind(), ErrorKind::TooLate);
 }

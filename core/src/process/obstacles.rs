@@ -18,7 +18,7 @@ pub(super) fn check() -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "too late to fork this program: {}; fork the template first thing in main",
+        "too late to fork this program: {}; fork the template first thing in main, or see Template::exec",
         found.join(", ")
     );
     Err(Error::new(ErrorKind::TooLate, message))
