@@ -76,6 +76,7 @@
 //! - [`problems`]: what users meet, why it is so, and what helps.
 //! - [`performance`]: what things cost, and what decides it.
 //! - [`design`]: how it is built, and why so.
+//! - [`anyevent`]: what is called what, for those who come from there.
 //!
 //! # What it is not
 //!
@@ -121,6 +122,9 @@ pub use socket::{receive_fds, send_fds};
 
 #[doc = include_str!("../docs/design.md")]
 pub mod design {}
+
+#[doc = include_str!("../docs/anyevent.md")]
+pub mod anyevent {}
 
 #[doc = include_str!("../docs/problems.md")]
 pub mod problems {}
