@@ -73,6 +73,7 @@
 //! - [`integration`]: the queue on a loop of one's own.
 //! - [`overview`]: what is under way, and where in the source it was made; records for `tracing`, or on
 //!   standard error: [`environment`].
+//! - `testing`, with the feature of that name: an audit of what processes inherit, and faults, for a program's own tests.
 //! - [`problems`]: what users meet, why it is so, and what helps.
 //! - [`performance`]: what things cost, and what decides it.
 //! - [`design`]: how it is built, and why so.
