@@ -46,12 +46,16 @@ impl Entry {
         NAMES.get_or_init(|| ENTRIES.iter().map(|entry| entry.name.into()).collect());
     }
 
-    pub(crate) fn find(name: &[u8]) -> Option<&'static Entry> {
+    /// Finds the one of that name.
+    ///
+    /// # Errors
+    /// When there are two, of which nobody can say which is meant.
+    pub(crate) fn find(name: &[u8]) -> Result<Option<&'static Entry>, String> {
         let at = match NAMES.get() {
-            Some(names) => names.iter().position(|known| is(known, name)),
-            None => ENTRIES.iter().position(|entry| is(entry.name, name)),
+            Some(names) => only(names.iter().map(|known| is(known, name))),
+            None => only(ENTRIES.iter().map(|entry| is(entry.name, name))),
         };
-        at.map(|at| ENTRIES[at])
+        Ok(at.map_err(|()| ambiguous("entries", name))?.map(|at| ENTRIES[at]))
     }
 
     /// The names of all entries, in alphabetical order.
@@ -89,8 +93,10 @@ impl Function {
         (self.call)(items, args)
     }
 
-    pub(crate) fn find(name: &[u8]) -> Option<&'static Function> {
-        FUNCTIONS.iter().copied().find(|function| is(function.name, name))
+    /// As [`Entry::find`].
+    pub(crate) fn find(name: &[u8]) -> Result<Option<&'static Function>, String> {
+        let at = only(FUNCTIONS.iter().map(|function| is(function.name, name)));
+        Ok(at.map_err(|()| ambiguous("functions", name))?.map(|at| FUNCTIONS[at]))
     }
 
     /// The names of all functions, in alphabetical order.
@@ -149,6 +155,18 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
+/// Where the only one is.
+fn only(mut matching: impl Iterator<Item = bool>) -> Result<Option<usize>, ()> {
+    let first = matching.position(|matches| matches);
+    if matching.any(|matches| matches) { Err(()) } else { Ok(first) }
+}
+
+#[cold]
+fn ambiguous(what: &str, name: &[u8]) -> String {
+    let name = String::from_utf8_lossy(name);
+    format!("two {what} of this program are named {name}: register one in another module")
+}
+
 /// Compares without the C library, whose page a fresh process would not touch otherwise.
 fn is(name: &str, wanted: &[u8]) -> bool {
     name.len() == wanted.len() && name.bytes().eq(wanted.iter().copied())
@@ -158,7 +176,8 @@ fn is(name: &str, wanted: &[u8]) -> bool {
 ///
 /// The function takes a [`Worker`] and returns nothing or a `Result<(), E>` whose `E` can be shown.
 /// It is found by its name, `module::function`, so that processes made from another image of the
-/// program, or from another program that links it, enter the same one.
+/// program, or from another program that links it, enter the same one. Of two with one name, as in the bodies of two
+/// functions of one module, or in two versions of a library, neither can be entered.
 ///
 /// When it returns, fails or panics, what it has printed (`print!`) is written out, and the process leaves by
 /// `_exit`: no destructor runs, and no other buffer is written. Of its own, and of the C library's (`printf`), it
@@ -201,7 +220,8 @@ macro_rules! entry {
 
 /// Registers a function that can be [called](crate::Process::call) in a process while it is prepared.
 ///
-/// It is given what was sent before (and may take it), and the call's arguments.
+/// It is given what was sent before (and may take it), and the call's arguments. Its name is made as that of an
+/// [entry](crate::entry!).
 ///
 /// ```
 /// tine::function!(pub WARM = warm);

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         aborting_and_crashing,
         overflowing_the_stack,
         unknown_entries_name_the_known,
+        two_of_one_name_are_refused,
         the_socket_ends_with_the_process,
         the_pid_is_the_kernels,
         figures_of_the_end,
@@ -182,6 +183,32 @@ fn overflow(_: Worker) {
 fn overflowing_the_stack(template: &Template) {
     let exit = end_of(template, OVERFLOW, &[]);
     assert!(matches!(exit.signal(), Some(libc::SIGSEGV | libc::SIGABRT)), "{exit}");
+}
+
+mod first {
+    tine::entry!(pub SAME = same);
+    fn same(_: tine::Worker) {}
+    tine::function!(pub WARM = warm);
+    fn warm(_: &mut tine::Items, _: Vec<Vec<u8>>) {}
+
+    pub fn others() -> (tine::Entry, tine::Function) {
+        tine::entry!(SAME = same);
+        fn same(_: tine::Worker) {}
+        tine::function!(WARM = warm);
+        fn warm(_: &mut tine::Items, _: Vec<Vec<u8>>) {}
+        (SAME, WARM)
+    }
+}
+
+/// E15: which of the two is meant, nobody knows; so neither runs in the other's place.
+fn two_of_one_name_are_refused(template: &Template) {
+    let (same, warm) = first::others();
+    assert_eq!((same.name(), warm.name()), (first::SAME.name(), first::WARM.name()));
+    let exit = end_of(template, same, &[]);
+    let Cause::BadOrders(why) = exit.cause() else { panic!("{exit}") };
+    assert!(why.contains("two entries") && why.contains(same.name()), "{why}");
+    let refusal = Told::run(template.fork().call(warm, [""; 0]), RETURN).refusal().to_string();
+    assert!(refusal.contains("two functions") && refusal.contains(warm.name()), "{refusal}");
 }
 
 /// F11: no such function, and which there are.

@@ -308,9 +308,10 @@ fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
     output::finish();
     fault::process_at(Stage::Leaving);
     match ending {
-        Ok(Some(Ok(()))) => (How::Returned, Vec::new()),
-        Ok(Some(Err(text))) => (How::Failed, text.into_bytes()),
-        Ok(None) => (How::NotFound, prepare::known_entries().join("\n").into_bytes()),
+        Ok(Ok(Some(Ok(())))) => (How::Returned, Vec::new()),
+        Ok(Ok(Some(Err(text)))) => (How::Failed, text.into_bytes()),
+        Ok(Ok(None)) => (How::NotFound, prepare::known_entries().join("\n").into_bytes()),
+        Ok(Err(text)) => (How::BadOrders, text.into_bytes()),
         Err(panic) => (How::Panicked, panic.words()),
     }
 }

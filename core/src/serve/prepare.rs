@@ -19,12 +19,18 @@ static LOADED: Mutex<Vec<Export>> = Mutex::new(Vec::new());
 /// Calls a function by its name.
 pub(super) fn call(name: &[u8], items: &mut Items, args: Vec<Vec<u8>>) -> Result<(), String> {
     fault::process_at(Stage::Preparing);
-    let ending = if let Some(function) = Function::find(name) {
-        catch(|| function.call(items, args))
-    } else if let Some(export) = find(Kind::Function, name) {
-        catch(|| export.call(None, args.into_iter().map(super::Item::Arg).collect()))
-    } else {
-        Ok(Err(format!("there is no such function; there are: {}", known_functions().join(", "))))
+    let ending = match Function::find(name) {
+        Ok(Some(function)) => catch(|| function.call(items, args)),
+        Ok(None) => match find(Kind::Function, name) {
+            Some(export) => {
+                catch(|| export.call(None, args.into_iter().map(super::Item::Arg).collect()))
+            }
+            None => {
+                let known = known_functions().join(", ");
+                Ok(Err(format!("there is no such function; there are: {known}")))
+            }
+        },
+        Err(why) => Ok(Err(why)),
     };
     ending.unwrap_or_else(|panic| Err(panic.to_string())).map_err(|text| {
         format!(
@@ -94,11 +100,14 @@ pub(super) fn known_entries() -> Vec<String> {
 }
 
 /// Enters a function by its name; None: there is none.
-pub(super) fn enter(name: &[u8], mut worker: Worker) -> Option<Ending> {
-    if let Some(entry) = Entry::find(name) {
-        return Some(entry.enter(worker));
+///
+/// # Errors
+/// When there are two.
+pub(super) fn enter(name: &[u8], mut worker: Worker) -> Result<Option<Ending>, String> {
+    if let Some(entry) = Entry::find(name)? {
+        return Ok(Some(entry.enter(worker)));
     }
-    let export = find(Kind::Entry, name)?;
+    let Some(export) = find(Kind::Entry, name) else { return Ok(None) };
     let items = worker.take_all().collect();
-    Some(export.call(Some(worker.into_socket()), items))
+    Ok(Some(export.call(Some(worker.into_socket()), items)))
 }
