@@ -23,7 +23,7 @@ struct Answer {
 
 /// Runs an entry in a worker of the [default template](crate::template()) and calls back with its answer.
 ///
-/// The entry is sent `args`, and its answer is everything that it writes to its socket until it returns.
+/// The entry is sent `args` (none are `[""; 0]`), and its answer is everything that it writes to its socket until it returns.
 /// The callback runs once, on this thread's queue: with the answer, or with how the worker ended instead of
 /// returning.
 ///
