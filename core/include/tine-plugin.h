@@ -36,13 +36,14 @@ struct tine_item {
 };
 
 /* Returns 0 for success. Otherwise the app is told of a failure, with the text in error if there is one:
- * at most room octets, the last of them NUL. The socket is yours to close; it is a blocking stream. */
+ * at most room octets, the last of them NUL. The socket is yours to close; it is a blocking stream.
+ * An exception of C++ that leaves it ends the process (SIGABRT). */
 typedef int (*tine_call)(const void *data, int socket, const struct tine_item *items, size_t count,
                          char *error, size_t room);
 
 struct tine_export {
-    const char *name;
-    uint32_t kind; /* enum tine_kind */
+    const char *name; /* one of its own among the entries, or the functions, of this object */
+    uint32_t kind;    /* enum tine_kind */
     tine_call call;
     const void *data; /* given back to call */
 };

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         the_file_is_the_one_that_was_there,
         what_is_no_plugin_is_refused,
         another_machines_and_cut_ones_are_refused,
+        tables_that_lack_something_are_refused,
     ];
     runner::run(&template, cases)
 }
@@ -31,12 +32,17 @@ fn in_rust() -> PathBuf {
 }
 
 fn in_c(folder: &Path) -> PathBuf {
+    compiled(folder, include_str!("../plugins/c.c"), &[])
+}
+
+fn compiled(folder: &Path, text: &str, definitions: &[String]) -> PathBuf {
     let (source, object) = (folder.join("c.c"), folder.join("plugin.so"));
-    std::fs::write(&source, include_str!("../plugins/c.c")).expect("a file");
+    std::fs::write(&source, text).expect("a file");
     let headers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/include");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-Wall", "-Werror", "-Wno-unused-result", "-I"]);
     compiler.arg(headers).arg("-o").arg(&object).arg(&source);
+    compiler.args(definitions.iter().map(|definition| format!("-D{definition}")));
     assert!(compiler.status().expect("a C compiler").success());
     object
 }
@@ -124,6 +130,28 @@ fn another_machines_and_cut_ones_are_refused(template: &Template) {
     ] {
         std::fs::write(&path, octets).expect("a file");
         let refusal = Told::run(template.fork().load(&path), RETURN).refusal().to_string();
+        assert!(refusal.contains(reason) && refusal.contains("plugin.so"), "{refusal}");
+    }
+}
+
+/// F6, E15: what is null, or there twice, is an error that names it, and neither a crash nor the other one.
+fn tables_that_lack_something_are_refused(template: &Template) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (exports, count, at, reason) in [
+        (r#"{ 0, TINE_ENTRY, nothing, 0 }"#, 1, "exports", "export 0 has no name"),
+        (r#"{ "one", TINE_ENTRY, 0, 0 }"#, 1, "exports", "export one has no function"),
+        (r#"{ "one", TINE_ENTRY, nothing, 0 }"#, 1, "0", "no exports"),
+        (
+            r#"{ "one", TINE_ENTRY, nothing, 0 }, { "one", TINE_ENTRY, nothing, "" }"#,
+            2,
+            "exports",
+            "two of its exports are named one",
+        ),
+    ] {
+        let definitions =
+            [format!("EXPORTS={exports}"), format!("COUNT={count}"), format!("AT={at}")];
+        let path = compiled(folder.path(), include_str!("../plugins/lacking.c"), &definitions);
+        let refusal = Told::run(template.fork().load(&path), "one").refusal().to_string();
         assert!(refusal.contains(reason) && refusal.contains("plugin.so"), "{refusal}");
     }
 }

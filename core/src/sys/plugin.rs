@@ -40,7 +40,8 @@ type RawCall = unsafe extern "C" fn(
 struct RawExport {
     name: *const c_char,
     kind: u32,
-    call: RawCall,
+    /// None: null, which the header does not allow.
+    call: Option<RawCall>,
     data: *const c_void,
 }
 
@@ -98,9 +99,20 @@ impl Plugin {
         if table.version != VERSION {
             return Err(format!("its table is of version {}, not {VERSION}", table.version));
         }
-        // SAFETY: the header says that so many exports follow.
-        let exports = unsafe { std::slice::from_raw_parts(table.exports, table.count as usize) };
-        let exports = exports.iter().map(Export::new).collect::<Result<_, _>>()?;
+        let raw = match table.count as usize {
+            0 => &[],
+            _ if table.exports.is_null() => return Err("its table has no exports".into()),
+            // SAFETY: the header says that so many exports follow.
+            count => unsafe { std::slice::from_raw_parts(table.exports, count) },
+        };
+        let mut exports = Vec::with_capacity(raw.len());
+        for (index, raw) in raw.iter().enumerate() {
+            let export = Export::new(index, raw)?;
+            if exports.iter().any(|other| export.is_named_as(other)) {
+                return Err(format!("two of its exports are named {}", export.name));
+            }
+            exports.push(export);
+        }
         Ok(Plugin { exports })
     }
 
@@ -120,7 +132,10 @@ fn linker_error() -> String {
 }
 
 impl Export {
-    fn new(raw: &RawExport) -> Result<Export, String> {
+    fn new(index: usize, raw: &RawExport) -> Result<Export, String> {
+        if raw.name.is_null() {
+            return Err(format!("its export {index} has no name"));
+        }
         // SAFETY: the header says that a name is a string that lasts.
         let name = unsafe { CStr::from_ptr(raw.name) }.to_string_lossy().into_owned();
         let kind = match raw.kind {
@@ -128,7 +143,13 @@ impl Export {
             1 => Kind::Function,
             kind => return Err(format!("its export {name} is of the unknown kind {kind}")),
         };
-        Ok(Export { name, kind, call: raw.call, data: raw.data })
+        let call = raw.call.ok_or_else(|| format!("its export {name} has no function"))?;
+        Ok(Export { name, kind, call, data: raw.data })
+    }
+
+    /// Entries and functions may share a name.
+    fn is_named_as(&self, other: &Export) -> bool {
+        self.kind == other.kind && self.name == other.name
     }
 
     pub fn name(&self) -> &str {
@@ -177,13 +198,13 @@ pub fn table() -> *const RawPlugin {
     let entries = crate::entry::ENTRIES.iter().map(|entry| RawExport {
         name: c_name(entry.name()),
         kind: Kind::Entry as u32,
-        call: enter,
+        call: Some(enter),
         data: std::ptr::from_ref(*entry).cast(),
     });
     let functions = crate::entry::FUNCTIONS.iter().map(|function| RawExport {
         name: c_name(function.name()),
         kind: Kind::Function as u32,
-        call: prepare,
+        call: Some(prepare),
         data: std::ptr::from_ref(*function).cast(),
     });
     let exports: &'static [RawExport] = Box::leak(entries.chain(functions).collect());
