@@ -37,14 +37,15 @@ use crate::log::note;
 /// # Typical problems
 /// The template is a child of the app: an app that waits for *any* child (`waitpid(-1, …)`) meets it.
 #[derive(Clone)]
+#[must_use = "a template ends with its last handle, also the one that libraries would have used"]
 pub struct Template {
     core: Arc<Core>,
 }
 
 /// Gives the program's default template, which all callers share.
 ///
-/// It is the one that [`Template::early`] or [`Template::here`] forked first, if the program did, and
-/// else the program's own image, executed on first need: a library needs no help from `main`, and `main`
+/// It is the one that [`Template::early`] or [`Template::here`] forked first, as long as the program keeps a handle of
+/// it, and else the program's own image, executed on first need: a library needs no help from `main`, and `main`
 /// never runs twice.
 ///
 /// # Errors
@@ -79,7 +80,8 @@ static DEFAULT: Mutex<Default> =
 impl Template {
     /// Forks the template as the first thing in `main`, before threads, toolkits and data.
     ///
-    /// In the template itself this call never returns: there the program serves, until the app is gone.
+    /// In the template itself this call never returns: there the program serves, until the app is gone. A program that
+    /// does it for its libraries' sake keeps the handle, too: [`template()`] gives it to them for as long.
     ///
     /// # Errors
     /// - [`ErrorKind::TooLate`](crate::ErrorKind::TooLate): the program has a second thread, GLib types or

@@ -96,7 +96,7 @@ fn pick(chance: &mut Chance, all: &Mutex<Vec<Template>>) -> Template {
         }
     }
     if all.len() > 5 {
-        all.remove(0);
+        drop(all.remove(0));
     }
     all[chance.below(all.len())].clone()
 }
