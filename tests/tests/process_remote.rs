@@ -133,16 +133,28 @@ fn killed_at_this_end(template: &Template) {
 }
 
 /// B4, F17: it is given up by its template's deadline or its own, be it that it says nothing, a part of something, or
-/// that it has closed its standard streams.
+/// that it has closed its standard streams. What it has said, perhaps a question, is told.
 fn a_far_end_that_never_answers(_: &Template) {
     let template = Template::exec().expect("a template");
     let short = Duration::from_millis(100);
-    for script in ["exec sleep 1000", r"printf '\1'; exec sleep 1000", "exec sleep 1000 <&- >&-"] {
+    for script in ["exec sleep 1000", "exec sleep 1000 <&- >&-"] {
         let command = template.command("sh").args(["-c", script]);
         assert_is_given_up(command.clone().deadline(short), script);
         template.set_deadline(short);
         assert_is_given_up(command.clone(), script);
         template.set_deadline(DEADLINE);
+    }
+    // Long enough for a shell to begin, however busy the machine is.
+    let long = Duration::from_secs(2);
+    let told = [(r"\1", r#""\u{1}""#), ("Password: ", r#""Password: ""#)].map(|(word, said)| {
+        let script = format!("printf '{word}'; exec sleep 1000");
+        let command = template.command("sh").args(["-c", &script]).deadline(long);
+        (Told::run(command.remote(), ITEMS), said)
+    });
+    for (told, said) in told {
+        let refusal = told.refusal().to_string();
+        assert!(refusal.ends_with(&format!("within 2s; it said {said}")), "{refusal}");
+        assert_eq!(told.exit().signal(), Some(libc::SIGKILL), "{refusal}");
     }
     assert_eq!(template.report().deaths, 0);
 }

@@ -179,8 +179,17 @@ impl Remote {
             let _ = job.kill(Signal::KILL.as_raw());
         }
         let (name, within) = (self.name(), self.deadline);
-        let message = format!("the far end of {name} did not answer within {within:?}");
+        let said = self.what_it_said();
+        let message = format!("the far end of {name} did not answer within {within:?}{said}");
         self.fail(Error::new(ErrorKind::NoProcess, message));
+    }
+
+    /// What was heard that is no word yet, for errors: perhaps a question.
+    fn what_it_said(&self) -> String {
+        match &self.heard.borrow()[..] {
+            [] => String::new(),
+            heard => format!("; it said {:?}", String::from_utf8_lossy(heard)),
+        }
     }
 
     /// The command's, for errors.
@@ -264,11 +273,7 @@ impl Remote {
                 }
             }
         }
-        let heard = self.heard.borrow().clone();
-        let mut message = format!("before it was ready, {}", account(exit));
-        if !heard.is_empty() {
-            message += &format!("; it said {:?}", String::from_utf8_lossy(&heard));
-        }
+        let message = format!("before it was ready, {}{}", account(exit), self.what_it_said());
         self.fail(Error::new(ErrorKind::NoProcess, message));
     }
 
