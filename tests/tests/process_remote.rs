@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         a_command_that_leads_nowhere,
         one_that_ends_at_once,
         descriptors_cannot_go_there,
+        standard_error_cannot_be_piped,
         killed_at_this_end,
         a_far_end_that_never_answers,
         a_far_end_that_takes_its_time,
@@ -123,6 +124,14 @@ fn descriptors_cannot_go_there(template: &Template) {
     let told = Told::run(shell(template, &invocation()).send_fd(reader), ITEMS);
     let refusal = told.refusal().to_string();
     assert!(refusal.contains("descriptor"), "{refusal}");
+}
+
+/// F17: nobody would have the other end, and the far end could not write to it.
+fn standard_error_cannot_be_piped(template: &Template) {
+    let command = template.command("sh").args(["-c", &invocation()]);
+    let refusal = Told::run(command.stderr(tine::Stdio::Piped).remote(), RETURN).refusal();
+    assert_eq!(refusal.kind(), ErrorKind::Misuse, "{refusal}");
+    assert!(refusal.to_string().contains("standard error"), "{refusal}");
 }
 
 fn killed_at_this_end(template: &Template) {

@@ -252,8 +252,9 @@ impl Command {
     /// killed and `run`'s callback told so; it is not run again. That deadline is the template's
     /// ([`Template::set_deadline`]), which [`Command::deadline`] changes for one command.
     ///
-    /// Each process runs the command anew. Descriptors and plugins cannot be sent there: `run`'s callback
-    /// says so. The exit report is that of the command here, with what it passes on from there.
+    /// Each process runs the command anew. Descriptors and plugins cannot be sent there, and its standard error cannot be
+    /// [piped](Stdio::Piped): `run`'s callback says so. The exit report is that of the command here, with what it passes
+    /// on from there.
     pub fn remote(self) -> Process {
         Process::remote(self)
     }

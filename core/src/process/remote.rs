@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use super::job::{Job, OnRun};
 use super::recipe::{Given, Recipe, Then};
-use super::{Cause, Command, Exit, Running};
+use super::{Cause, Command, Exit, Running, Stdio};
 use crate::wire::{HEADER, Header, Message, Outbox, socket};
 use crate::{Error, ErrorKind, Interest, Io, Result, Timer};
 
@@ -53,6 +53,11 @@ pub(super) fn run(
 ) -> Running {
     let prepared = match broken {
         Some(error) => Err(Error::again(&error)),
+        None if matches!(command.standard[2], Stdio::Piped) => {
+            let message =
+                "standard error of a remote process cannot be piped: nobody is given its other end";
+            Err(Error::new(ErrorKind::Misuse, message))
+        }
         None => orders(&recipe).and_then(|orders| Ok((orders, streams()?))),
     };
     let deadline = command.far_deadline();
@@ -71,7 +76,7 @@ pub(super) fn run(
         Ok((orders, (near, far))) => {
             remote.orders.replace(orders);
             remote.socket.replace(Some(Rc::new(near)));
-            let far = super::Stdio::from(far);
+            let far = Stdio::from(far);
             command = command.stdin(far.clone()).stdout(far);
             None
         }
