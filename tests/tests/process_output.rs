@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use tine::{Items, Template, Worker};
 use tine_tests::told::{Told, eventually};
-use tine_tests::{cases, processes, runner};
+use tine_tests::{cases, native, processes, runner};
 
 fn main() -> ExitCode {
     if let Some(app) = std::env::var_os(APP) {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         what_the_app_could_not_write_is_its_own,
         what_a_preparation_has_printed_is_no_copys,
         a_thread_that_holds_standard_output_holds_nobody,
+        standard_descriptors_that_the_app_has_closed,
     ];
     runner::run(&template, cases)
 }
@@ -54,6 +55,7 @@ fn play(app: &str) -> ExitCode {
             (0..3).for_each(|_| ends(&template, "w"));
         }
         "full" => full(),
+        numbers if numbers.bytes().all(|octet| octet.is_ascii_digit()) => closed(numbers),
         "prepared" => {
             let template = Template::early().expect("first line of main");
             let prepared = template.fork().call(PRINT, ["prepared "]);
@@ -83,6 +85,38 @@ fn full() {
     std::io::stdout().flush().expect("there is room");
     rustix::stdio::dup2_stdout(&own).expect("standard output");
     print!("{}", take(&mut reader));
+}
+
+/// An app that has closed standard descriptors, as programs in the background do.
+fn closed(numbers: &str) {
+    let is_closed = |number: usize| numbers.contains(&number.to_string());
+    let closed = (0..3).filter(|number| is_closed(*number));
+    closed.clone().for_each(|number| native::close(number as i32));
+    let forked = Template::early().expect("first line of main");
+    let executed = Template::exec().expect("a template");
+    // Whatever is there by now, it is not what a template is spoken to by.
+    closed.for_each(|number| native::write(number as i32, b"to nobody"));
+    for process in [forked.fork(), executed.fork(), forked.fresh(), executed.fresh()] {
+        let told = Told::run(process, STANDARD);
+        let answer = String::from_utf8(told.answer()).expect("text");
+        let targets: Vec<_> = answer.lines().collect();
+        assert_eq!(targets.len(), 4, "{targets:?}");
+        assert_eq!(targets[0], "/dev/null", "{targets:?}");
+        assert_eq!(targets[1] == "/dev/null", is_closed(1), "{targets:?}");
+        assert!(targets[2].starts_with("pipe:"), "{targets:?}");
+        let exit = told.exit();
+        assert!(exit.success() && exit.stderr() == "error\n", "{exit}: {}", exit.stderr());
+    }
+}
+
+tine::entry!(STANDARD = tell_standard);
+fn tell_standard(worker: Worker) -> std::io::Result<()> {
+    print!("out ");
+    eprintln!("error");
+    let mut descriptors = processes::descriptors(std::process::id());
+    // The listing's own is gone by now.
+    descriptors.retain(|_, target| !target.starts_with("/proc/"));
+    descriptors.values().try_for_each(|target| writeln!(worker.socket(), "{target}"))
 }
 
 /// What is in the pipe now: others may have it open still.
@@ -152,4 +186,12 @@ fn what_a_preparation_has_printed_is_no_copys(_: &Template) {
 /// F11: it ends all the same.
 fn a_thread_that_holds_standard_output_holds_nobody(_: &Template) {
     output("thread");
+}
+
+/// F23, rule 9: nothing of tine's gets the number of one, here or there, and what is printed goes nowhere.
+fn standard_descriptors_that_the_app_has_closed(_: &Template) {
+    for numbers in ["0", "1", "2", "01", "02", "12", "012"] {
+        let printed = if numbers.contains('1') { "" } else { "out out out out " };
+        assert_eq!(output(numbers), printed, "{numbers} closed");
+    }
 }

@@ -57,6 +57,8 @@ fn assert_tells_items(process: tine::Process) {
 }
 
 fn over_a_shell(template: &Template) {
+    // One that has no standard error passes nothing of it on.
+    assert_tells_items(shell(template, &format!("exec 2>&-; {}", invocation())));
     assert_tells_items(shell(template, &invocation()));
 }
 

@@ -228,6 +228,7 @@ pub(super) fn enter_remote() -> ! {
 /// Makes standard input and output one socket, and them read and write nothing.
 fn remote_socket() -> Result<OwnedFd> {
     sys::default_signals(true);
+    sys::descriptors::fill_standard(2)?;
     let socket = sys::relay::one_socket()?;
     sys::descriptors::make_null(0)?;
     sys::descriptors::make_standard_of(2, 1)?;

@@ -70,8 +70,9 @@ fn settle(parent: Option<Pid>) -> Result<()> {
             sys::exit_now(0);
         }
     }
-    sys::descriptors::make_null(0)
-        .map_err(|error| Error::system("have a standard input of its own", error))
+    sys::descriptors::fill_standard(1)
+        .and_then(|()| sys::descriptors::make_null(0))
+        .map_err(|error| Error::system("have standard descriptors of its own", error))
 }
 
 /// Serves until every link is closed, which the app's death does too. Processes inherit `items`.

@@ -105,6 +105,33 @@ pub(crate) fn out_of_the_way(fd: OwnedFd, places: &[RawFd]) -> std::io::Result<O
     }
 }
 
+/// Moves `fd` to another number, close-on-exec, if its own is that of a standard descriptor, which somebody has closed:
+/// what is printed would be written to it.
+///
+/// # Errors
+/// The kernel's, when descriptors run out.
+pub(crate) fn above_standard(fd: OwnedFd) -> rustix::io::Result<OwnedFd> {
+    if fd.as_raw_fd() >= FIRST {
+        return Ok(fd);
+    }
+    rustix::io::fcntl_dupfd_cloexec(fd, FIRST)
+}
+
+/// Makes those of the standard descriptors from `place` on that are closed read and write nothing: what is opened next
+/// would be one of them.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn fill_standard(place: RawFd) -> std::io::Result<()> {
+    for place in place..FIRST {
+        // SAFETY: it is only asked for.
+        if unsafe { libc::fcntl(place, libc::F_GETFD) } < 0 {
+            make_null(place)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes `place`, which is another number than `fd`'s, a copy of it that stays open over exec. What the process needs
 /// was moved [out of the way](out_of_the_way).
 ///
@@ -141,7 +168,7 @@ pub(crate) fn make_standard_of(other: RawFd, place: RawFd) -> std::io::Result<()
 /// # Errors
 /// The kernel's.
 pub(crate) fn make_null(place: RawFd) -> std::io::Result<()> {
-    make_standard(null()?, place)
+    make_standard(above_standard(null()?)?, place)
 }
 
 /// Opens what has nothing to read: /dev/null, or where there is none (a container without devices), an empty file that

@@ -11,6 +11,7 @@ use rustix::net::{
 };
 
 use super::{FDS_MAX, HEADER, Header};
+use crate::sys::descriptors::above_standard;
 use crate::{Error, ErrorKind, Result, fault};
 
 /// Makes a link's two ends: message boundaries kept, close-on-exec.
@@ -26,6 +27,7 @@ pub(crate) fn process_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
 fn pair(kind: SocketType, flags: SocketFlags) -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     let tiny = fault::socket()?;
     let (one, other) = rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None)?;
+    let (one, other) = (above_standard(one)?, above_standard(other)?);
     if tiny {
         // The kernel makes it the least that it allows (socket(7)).
         for end in [&one, &other] {
