@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let template = Template::early().expect("first line of main");
     let cases = cases![
         clean_templates,
+        an_app_whose_directory_is_deleted,
         what_was_sent_is_no_leak,
         what_preparing_leaves_open,
         threads_of_the_template,
@@ -44,6 +45,17 @@ fn clean_templates(template: &Template) {
         assert!(audit.is_clean(), "{audit}");
         assert_eq!(audit.to_string(), "clean");
     }
+}
+
+/// The template has it open, as it passes it on.
+fn an_app_whose_directory_is_deleted(template: &Template) {
+    let before = std::env::current_dir().expect("a directory");
+    let deleted = tempfile::tempdir().expect("a directory");
+    std::env::set_current_dir(deleted.path()).expect("a directory");
+    deleted.close().expect("an empty one");
+    let audit = of(template);
+    std::env::set_current_dir(before).expect("a directory");
+    assert!(audit.is_clean(), "{audit}");
 }
 
 fn what_was_sent_is_no_leak(template: &Template) {

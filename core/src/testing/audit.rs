@@ -151,8 +151,8 @@ fn of_template(template: &Template, sent: &[&str], toolkit: &[&str]) -> Result<V
         "anon_inode:[signalfd]" | "/proc/pressure/memory" => true,
         _ if fd <= 2 || sent.contains(&target) => true,
         _ if target.starts_with("socket:") || target.starts_with("pipe:") => true,
-        // Those that it passes on: its threads' of now, or of a moment ago.
-        path => Path::new(path.trim_end_matches(" (deleted)")).is_dir(),
+        // Those that it passes on: its threads' of now, or of a moment ago. They may be deleted by now.
+        _ => std::fs::metadata(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|what| what.is_dir()),
     };
     let allowed = Allowed { descriptor: &own, blocked: &[Signal::CHILD, Signal::TTOU] };
     let mut wrong = look(Path::new(&format!("/proc/{pid}")), &allowed)?;
