@@ -23,9 +23,9 @@ struct Answer {
 
 /// Runs an entry in a worker of the [default template](crate::template()) and calls back with its answer.
 ///
-/// The entry is sent `args` (none are `[""; 0]`), and its answer is everything that it writes to its socket until it returns.
-/// The callback runs once, on this thread's queue: with the answer, or with how the worker ended instead of
-/// returning.
+/// The entry is sent `args` (none are `[""; 0]`), and its answer is everything that it writes to its socket until it
+/// returns. The callback runs once, on this thread's queue: with the answer, or with how the worker ended instead of
+/// returning. However many are asked for, each has a worker of its own at once; a [`Pool`](crate::Pool) bounds them.
 ///
 /// # Examples
 /// ```no_run

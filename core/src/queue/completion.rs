@@ -146,6 +146,9 @@ impl<T: 'static> Completion<T> {
 
     /// Waits for the value, and runs the queue's callbacks meanwhile; takes the value if it is there.
     ///
+    /// The thread waits: a host loop runs nothing of its own until then, and a window is not drawn. There
+    /// [`on_ready`](Completion::on_ready) and `.await` are right.
+    ///
     /// # Errors
     /// What was sent by [`fail`](Completion::fail), or:
     /// - [`Misuse`](ErrorKind::Misuse): called inside a callback of this queue before the value is
