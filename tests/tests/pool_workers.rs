@@ -217,6 +217,9 @@ fn each_in_a_sandbox(template: &Template) {
     let [(posture, 1)] = postures[..] else { panic!("not one posture: {report}") };
     assert_eq!(posture.hold(Rung::NoNewPrivs), Hold::Full);
     assert!(report.to_string().contains("rungs hold"), "{report}");
+    for (rung, hold, _) in posture.rungs().filter(|(_, hold, _)| *hold != Hold::Full) {
+        assert!(report.to_string().contains(&format!(", {rung}: {hold}")), "{report}");
+    }
 }
 
 /// B8: the jobs say why, each once, and it is not tried for ever.

@@ -165,7 +165,7 @@ impl fmt::Display for Report {
             let rungs = posture.rungs().map(|(rung, hold, _)| (rung, hold));
             let (full, less): (Vec<_>, Vec<_>) = rungs.partition(|(_, hold)| *hold == Hold::Full);
             write!(f, "{} rungs hold", full.len())?;
-            less.iter().try_for_each(|(rung, hold)| write!(f, ", {rung} {hold}"))?;
+            less.iter().try_for_each(|(rung, hold)| write!(f, ", {rung}: {hold}"))?;
         }
         for worker in &self.workers {
             write!(f, "\n{worker}")?;
