@@ -284,7 +284,7 @@ impl Core {
                 && let Origin::Executed(image) = &self.origin
                 && !matches!(image, Image::Own(_))
             {
-                why += &format!(" before it could serve; is {image} a program that links tine");
+                why += &format!(" before it could serve; is {image} a program that links tine?");
             }
             life.state = State::Broken(why.clone());
             return Err(broken(&why));

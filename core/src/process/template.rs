@@ -137,7 +137,9 @@ impl Template {
     ///
     /// # Errors
     /// - [`ErrorKind::System`](crate::ErrorKind::System): the program cannot be opened or executed. That it
-    ///   does not link tine shows in the first request: it is no template then.
+    ///   does not link tine shows in the first request: its `main` has run, and it is no template. One that names
+    ///   nothing of tine nor of the library with the entries does not link them, whatever its manifest says; with
+    ///   `use that_library as _;` it does.
     /// - [`ErrorKind::Misuse`](crate::ErrorKind::Misuse): as [`Template::exec`].
     pub fn program(path: impl AsRef<Path>) -> Result<Template> {
         Template::executed(Image::program(path.as_ref())?)
