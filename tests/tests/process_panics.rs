@@ -103,6 +103,12 @@ fn panic_in_c(_: Worker) {
     callback();
 }
 
+tine::entry!(PANIC_IN_C_OF_A_THREAD = panic_in_c_of_a_thread);
+fn panic_in_c_of_a_thread(worker: Worker) {
+    // It ends the process, whatever the thread that has entered the function does.
+    let _ = std::thread::spawn(|| panic_in_c(worker)).join();
+}
+
 struct Clumsy;
 impl Drop for Clumsy {
     fn drop(&mut self) {
@@ -116,9 +122,13 @@ fn panic_twice(_: Worker) {
     panic!("first");
 }
 
-/// B3: the program aborts where a panic can go no further, and the account has it all the same.
+/// B3: the program aborts where a panic can go no further, in whatever thread, and the account has it all the same.
 fn panicking_where_nothing_unwinds(template: &Template) {
-    for (entry, text) in [(PANIC_IN_C, "called by C"), (PANIC_TWICE, "in a destructor")] {
+    for (entry, text) in [
+        (PANIC_IN_C, "called by C"),
+        (PANIC_TWICE, "in a destructor"),
+        (PANIC_IN_C_OF_A_THREAD, "called by C"),
+    ] {
         let exit = end_of(template, entry, &[]);
         let Cause::Panicked { message, place } = exit.cause() else { panic!("{exit}") };
         assert_eq!(message, text);

@@ -399,13 +399,24 @@ fn note(info: &PanicHookInfo<'_>) {
     if ENDS.contains(&panic.message.as_str()) {
         // It says of another, which the hook has heard of just before, that it ends the process.
         let panic = PANIC.take().unwrap_or(panic);
-        return say(How::Panicked, &panic.words());
+        return say_in_any_thread(&panic);
     }
     if cfg!(panic = "abort") {
         // Nobody will catch it: these are the last words.
-        say(How::Panicked, &panic.words());
+        say_in_any_thread(&panic);
     }
     PANIC.set(Some(panic));
+}
+
+/// Says that this panic ends the process, be it another thread's than that whose end is the process's.
+#[cold]
+fn say_in_any_thread(panic: &Panic) {
+    if rustix::thread::gettid() == rustix::process::getpid() {
+        return say(How::Panicked, &panic.words());
+    }
+    if let Some(voice) = Voice::of_any_thread() {
+        voice.say(How::Panicked, &panic.words());
+    }
 }
 
 /// What the standard library says before it aborts because a panic must go no further: in a callback of C, or in a

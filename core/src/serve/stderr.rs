@@ -201,6 +201,14 @@ impl Voice {
         Voice::of(rustix::stdio::stderr()).ok()
     }
 
+    /// The voice of a thread that was not given one: it knows no more than that standard error is such a pipe as a
+    /// template makes.
+    pub fn of_any_thread() -> Option<Voice> {
+        let flags = rustix::fs::fcntl_getfl(rustix::stdio::stderr()).ok()?;
+        let is_pipe = rustix::pipe::fcntl_getpipe_size(rustix::stdio::stderr()).is_ok();
+        if is_pipe && flags.contains(OFlags::DIRECT) { Voice::new() } else { None }
+    }
+
     fn of(file: impl AsFd) -> rustix::io::Result<Voice> {
         let stat = rustix::fs::fstat(file)?;
         Ok(Voice { device: stat.st_dev, inode: stat.st_ino, nods: false })
