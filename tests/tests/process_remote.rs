@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         over_pipes,
         over_ssh,
         failures_are_told_from_there,
+        standard_error_that_goes_the_way_of_answers,
         preparations_that_fail_are_told_from_there,
         a_command_that_leads_nowhere,
         one_that_ends_at_once,
@@ -97,6 +98,20 @@ fn failures_are_told_from_there(template: &Template) {
     let told = Told::run(shell(template, &invocation()), FAIL);
     told.socket();
     assert!(told.exit().to_string().contains("no such luck"), "{}", told.exit());
+}
+
+/// B3, F17: words that say how it ended have no place in its answer.
+fn standard_error_that_goes_the_way_of_answers(template: &Template) {
+    for invocation in
+        [format!("exec 2>&1; {}", invocation()), format!("({}) 2>&1 | cat", invocation())]
+    {
+        let told = Told::run(shell(template, &invocation), FAIL);
+        let socket = told.socket();
+        socket.shutdown(std::net::Shutdown::Write).expect("a socket");
+        let answer = std::io::read_to_string(&socket).expect("text");
+        assert_eq!(answer, "", "{invocation}");
+        told.exit();
+    }
 }
 
 /// F17: how the command ended, and its own words: they say what its user has to do.

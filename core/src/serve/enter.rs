@@ -213,7 +213,7 @@ fn leave(how: How, text: &[u8]) -> ! {
 
 /// Runs a process whose orders come over standard input, at the far end of a command.
 pub(super) fn enter_remote() -> ! {
-    have_voice(Voice::new());
+    have_voice(Voice::of_far_end());
     let (how, text) = match remote_socket() {
         Ok(socket) => {
             // An app that is gone is seen when its orders are read.

@@ -187,7 +187,7 @@ fn own_terminal() -> Option<OwnedFd> {
 const NOD: Mode = Mode::SVTX;
 
 /// The worker's side: descriptor 2 as it was at first.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Voice {
     device: u64,
     inode: u64,
@@ -207,6 +207,13 @@ impl Voice {
         let flags = rustix::fs::fcntl_getfl(rustix::stdio::stderr()).ok()?;
         let is_pipe = rustix::pipe::fcntl_getpipe_size(rustix::stdio::stderr()).is_ok();
         if is_pipe && flags.contains(OFlags::DIRECT) { Voice::new() } else { None }
+    }
+
+    /// The voice of a process at the far end of a command: none where its standard error goes the way of its answers, in
+    /// which it would be heard.
+    pub fn of_far_end() -> Option<Voice> {
+        let answers = Voice::of(rustix::stdio::stdout()).ok();
+        Voice::new().filter(|voice| answers != Some(*voice))
     }
 
     fn of(file: impl AsFd) -> rustix::io::Result<Voice> {
