@@ -64,7 +64,10 @@ impl Caller<'_> {
                 // Too many descriptors are under way for this user (unix(7)).
                 Err(_) if pidfd.is_some() => pidfd = None,
                 // Else the app is gone, and the template, and so this process, will be.
-                _ => return,
+                _ => {
+                    // It is closed when descriptors are sorted, with all that are not the process's.
+                    return std::mem::forget(pidfd);
+                }
             }
         }
     }
@@ -242,7 +245,7 @@ fn have_voice(voice: Option<Voice>) {
 
 /// Says how this process ends. One that it has forked, and that comes back from the function too, says nothing: how the
 /// worker ends is not known to it.
-#[inline]
+#[inline(always)]
 fn say(how: How, text: &[u8]) {
     if let Some((own, voice)) = VOICE.take()
         && own == rustix::process::getpid()
@@ -344,7 +347,7 @@ impl fmt::Display for Panic {
 /// Calls code of the program's, and catches its panic.
 #[inline(always)]
 pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
-    if PANIC.with_borrow(Option::is_some) {
+    if NOTED.get() {
         forget_panic();
     }
     catch_unwind(AssertUnwindSafe(function)).map_err(|payload| {
@@ -360,6 +363,7 @@ pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
 #[cold]
 fn forget_panic() {
     PANIC.take();
+    NOTED.set(false);
 }
 
 thread_local! {
@@ -367,6 +371,8 @@ thread_local! {
     static VOICE: Cell<Option<(Pid, Voice)>> = const { Cell::new(None) };
     /// The last panic of this thread.
     static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
+    /// That there is one. It has no destructor, so that a look at it calls no function.
+    static NOTED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Does once, before the first process is forked, what each would otherwise do on pages of its own.
@@ -406,6 +412,7 @@ fn note(info: &PanicHookInfo<'_>) {
         say_in_any_thread(&panic);
     }
     PANIC.set(Some(panic));
+    NOTED.set(true);
 }
 
 /// Says that this panic ends the process, be it another thread's than that whose end is the process's.

@@ -197,6 +197,7 @@ pub(super) struct Voice {
 
 impl Voice {
     /// Remembers which file standard error is.
+    #[inline(always)]
     pub fn new() -> Option<Voice> {
         Voice::of(rustix::stdio::stderr()).ok()
     }
@@ -216,18 +217,24 @@ impl Voice {
         Voice::new().filter(|voice| answers != Some(*voice))
     }
 
+    #[inline(always)]
     fn of(file: impl AsFd) -> rustix::io::Result<Voice> {
         let stat = rustix::fs::fstat(file)?;
         Ok(Voice { device: stat.st_dev, inode: stat.st_ino, nods: false })
     }
 
     /// Says how this process ends, unless the program has made its standard error something else.
+    #[inline(always)]
     pub fn say(&self, how: How, text: &[u8]) {
         let same =
             Voice::new().is_some_and(|now| (now.device, now.inode) == (self.device, self.inode));
-        if !same || (self.nods && how == How::Returned && nod().is_ok()) {
-            return;
+        if same && !(self.nods && how == How::Returned && nod().is_ok()) {
+            Voice::say_in_words(how, text);
         }
+    }
+
+    #[cold]
+    fn say_in_words(how: How, text: &[u8]) {
         // The template may be gone; then so is everyone who would listen.
         let _ = rustix::io::retry_on_intr(|| {
             rustix::io::write(rustix::stdio::stderr(), &LastWords::encode(how, text))
@@ -236,6 +243,7 @@ impl Voice {
 }
 
 /// A sandbox may refuse it, and so may the kernel once the worker is another user's.
+#[inline(always)]
 fn nod() -> rustix::io::Result<()> {
     rustix::fs::fchmod(rustix::stdio::stderr(), Mode::RUSR | Mode::WUSR | NOD)
 }

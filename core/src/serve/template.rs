@@ -83,7 +83,8 @@ pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     let _ = rustix::process::set_child_subreaper(Some(Pid::INIT));
     Entry::make_ready();
     let template = Template::new(root, items).and_then(|template| Ok(Apart::new(template)?));
-    let code = match template.and_then(|mut template| template.run()) {
+    let code = match template.and_then(|mut template| at_the_top_of_a_page(&mut || template.run()))
+    {
         Ok(()) => 0,
         Err(error) => {
             // The one place where tine prints: its own process is about to end, and the links say no why.
@@ -92,6 +93,20 @@ pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
         }
     };
     sys::exit_now(code)
+}
+
+/// Calls a function where most of a page of the stack lies below: a template and its processes write there, and each page
+/// that they write to is copied for each process.
+#[inline(never)]
+fn at_the_top_of_a_page(run: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    /// What [`Template::run`] takes, and the functions that most processes call.
+    const ROOM: usize = 3 << 10;
+    let step = [MaybeUninit::<u8>::uninit(); 256];
+    let below = std::hint::black_box(&step).as_ptr().addr() % 4096;
+    let served = if below < ROOM { at_the_top_of_a_page(run) } else { run() };
+    // It is not given up before.
+    std::hint::black_box(&step);
+    served
 }
 
 /// All that a template knows. Processes do not get it: see [`Apart`].
