@@ -83,8 +83,7 @@ pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     let _ = rustix::process::set_child_subreaper(Some(Pid::INIT));
     Entry::make_ready();
     let template = Template::new(root, items).and_then(|template| Ok(Apart::new(template)?));
-    let code = match template.and_then(|mut template| at_the_top_of_a_page(&mut || template.run()))
-    {
+    let code = match template.and_then(|mut template| run_at_the_top_of_a_page(&mut template)) {
         Ok(()) => 0,
         Err(error) => {
             // The one place where tine prints: its own process is about to end, and the links say no why.
@@ -95,17 +94,34 @@ pub(super) fn serve(root: OwnedFd, items: Items) -> ! {
     sys::exit_now(code)
 }
 
-/// Calls a function where most of a page of the stack lies below: a template and its processes write there, and each page
-/// that they write to is copied for each process.
-#[inline(never)]
-fn at_the_top_of_a_page(run: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+/// Runs the template where most of a page of the stack lies below: it and its processes write there, and each page that
+/// they write to is copied for each process.
+fn run_at_the_top_of_a_page(template: &mut Template) -> Result<()> {
     /// What [`Template::run`] takes, and the functions that most processes call.
     const ROOM: usize = 3 << 10;
-    let step = [MaybeUninit::<u8>::uninit(); 256];
-    let below = std::hint::black_box(&step).as_ptr().addr() % 4096;
-    let served = if below < ROOM { at_the_top_of_a_page(run) } else { run() };
-    // It is not given up before.
-    std::hint::black_box(&step);
+    let here = 0_u8;
+    let run = match std::ptr::from_ref(std::hint::black_box(&here)).addr() % 4096 {
+        ROOM.. => Template::run,
+        below => [
+            run_below::<512>,
+            run_below::<1024>,
+            run_below::<1536>,
+            run_below::<2048>,
+            run_below::<2560>,
+            run_below::<3072>,
+        ][below / 512],
+    };
+    run(template)
+}
+
+/// Runs the template so many octets further down.
+#[inline(never)]
+fn run_below<const OCTETS: usize>(template: &mut Template) -> Result<()> {
+    let unused = [MaybeUninit::<u8>::uninit(); OCTETS];
+    std::hint::black_box(&unused);
+    let served = template.run();
+    // Not given up before.
+    std::hint::black_box(&unused);
     served
 }
 
