@@ -104,8 +104,8 @@ impl Process {
 
     /// Calls a function in the process while it is prepared, after what was given before.
     ///
-    /// `function` is a [`Function`](crate::Function), or its name; no arguments are `[""; 0]`. When it fails, panics or does not exist,
-    /// the process exits; `run`'s callback is told why, with the function's name and the process's id.
+    /// `function` is a [`Function`](crate::Function), or its name; no arguments are `[""; 0]`. When it fails, panics or
+    /// does not exist, the process exits; `run`'s callback is told why, with the function's name and the process's id.
     ///
     /// It leaves no thread behind in a process that is to be forked: copies are without it, and wait for ever for what it
     /// held just then (fork(2)). The audit of feature `testing` names those that run.

@@ -64,10 +64,7 @@ impl Caller<'_> {
                 // Too many descriptors are under way for this user (unix(7)).
                 Err(_) if pidfd.is_some() => pidfd = None,
                 // Else the app is gone, and the template, and so this process, will be.
-                _ => {
-                    // It is closed when descriptors are sorted, with all that are not the process's.
-                    return std::mem::forget(pidfd);
-                }
+                _ => return,
             }
         }
     }

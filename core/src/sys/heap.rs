@@ -19,16 +19,15 @@ pub(crate) fn trim() {
     };
 }
 
-/// Makes octets zeros, and gives back the pages that lie between the first and the last of them: they come again, as
-/// zeros, when they are used (madvise(2), `MADV_DONTNEED`).
-pub(crate) fn clear(octets: &mut [u8]) {
-    octets.fill(0);
+/// Gives back the pages between the first and the last of octets that are zeros: they come again, as zeros, when they
+/// are used (madvise(2), `MADV_DONTNEED`).
+pub(crate) fn give_back(octets: &mut [u8]) {
     let page = rustix::param::page_size();
     let start = octets.as_mut_ptr();
     let first = start.align_offset(page);
     let Some(whole) = octets.len().checked_sub(first).map(|len| len / page * page) else { return };
     // SAFETY: those pages lie within `octets`, which are this caller's alone. What they are made of is the allocator's
-    // choice: private memory reads as zeros then, and any other keeps those of above. A refusal changes nothing.
+    // choice: private memory reads as zeros then, and any other keeps those that it has. A refusal changes nothing.
     let _ = unsafe {
         rustix::mm::madvise(start.wrapping_add(first).cast(), whole, Advice::LinuxDontNeed)
     };

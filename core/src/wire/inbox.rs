@@ -92,7 +92,7 @@ impl Inbox {
     pub fn make_room(&mut self) {
         if self.large.is_empty() {
             self.large = vec![0; LARGE];
-            heap::clear(&mut self.large);
+            heap::give_back(&mut self.large);
         }
     }
 
