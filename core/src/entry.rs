@@ -21,9 +21,9 @@ pub type Ending = Result<(), String>;
 #[linkme::distributed_slice]
 pub static ENTRIES: [&'static Entry];
 
-/// The names of [`ENTRIES`] where a template's processes have them in memory already, as they have not the program's
+/// [`ENTRIES`], and their names where a template's processes have them in memory already, as they have not the program's
 /// constants.
-static NAMES: OnceLock<Vec<Box<str>>> = OnceLock::new();
+static KNOWN: OnceLock<Vec<(Box<str>, &'static Entry)>> = OnceLock::new();
 
 impl Entry {
     #[doc(hidden)]
@@ -36,6 +36,7 @@ impl Entry {
         self.name
     }
 
+    #[inline(always)]
     pub(crate) fn enter(&self, worker: Worker) -> Ending {
         (self.enter)(worker.entering(self.name))
     }
@@ -43,19 +44,22 @@ impl Entry {
     /// In a template: has the code and the names of all of them at hand for its processes.
     pub(crate) fn make_ready() {
         ENTRIES.iter().for_each(|entry| crate::sys::code::map(entry.enter as usize));
-        NAMES.get_or_init(|| ENTRIES.iter().map(|entry| entry.name.into()).collect());
+        KNOWN.get_or_init(|| ENTRIES.iter().map(|entry| (entry.name.into(), *entry)).collect());
     }
 
     /// Finds the one of that name.
     ///
     /// # Errors
     /// When there are two, of which nobody can say which is meant.
+    #[inline(always)]
     pub(crate) fn find(name: &[u8]) -> Result<Option<&'static Entry>, String> {
-        let at = match NAMES.get() {
-            Some(names) => only(names.iter().map(|known| is(known, name))),
-            None => only(ENTRIES.iter().map(|entry| is(entry.name, name))),
+        let found = match KNOWN.get() {
+            Some(known) => {
+                only(known.iter().filter(|(known, _)| is(known, name)).map(|(_, entry)| *entry))
+            }
+            None => only(ENTRIES.iter().copied().filter(|entry| is(entry.name, name))),
         };
-        Ok(at.map_err(|()| ambiguous("entries", name))?.map(|at| ENTRIES[at]))
+        found.map_err(|()| ambiguous("entries", name))
     }
 
     /// The names of all entries, in alphabetical order.
@@ -95,8 +99,8 @@ impl Function {
 
     /// As [`Entry::find`].
     pub(crate) fn find(name: &[u8]) -> Result<Option<&'static Function>, String> {
-        let at = only(FUNCTIONS.iter().map(|function| is(function.name, name)));
-        Ok(at.map_err(|()| ambiguous("functions", name))?.map(|at| FUNCTIONS[at]))
+        let found = only(FUNCTIONS.iter().copied().filter(|function| is(function.name, name)));
+        found.map_err(|()| ambiguous("functions", name))
     }
 
     /// The names of all functions, in alphabetical order.
@@ -155,10 +159,11 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
-/// Where the only one is.
-fn only(mut matching: impl Iterator<Item = bool>) -> Result<Option<usize>, ()> {
-    let first = matching.position(|matches| matches);
-    if matching.any(|matches| matches) { Err(()) } else { Ok(first) }
+/// Gives the only one.
+#[inline(always)]
+fn only<T>(mut matching: impl Iterator<Item = T>) -> Result<Option<T>, ()> {
+    let first = matching.next();
+    if matching.next().is_some() { Err(()) } else { Ok(first) }
 }
 
 #[cold]

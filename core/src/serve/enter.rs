@@ -305,16 +305,10 @@ fn serve_link(link: OwnedFd, mut items: Items) -> (How, Vec<u8>) {
 fn run(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
     sys::title::show(*b"worker", name);
     fault::process_at(Stage::Entering);
-    let ending = catch(|| prepare::enter(name, worker));
+    let end = prepare::enter(name, worker);
     output::finish();
     fault::process_at(Stage::Leaving);
-    match ending {
-        Ok(Ok(Some(Ok(())))) => (How::Returned, Vec::new()),
-        Ok(Ok(Some(Err(text)))) => (How::Failed, text.into_bytes()),
-        Ok(Ok(None)) => (How::NotFound, prepare::known_entries().join("\n").into_bytes()),
-        Ok(Err(text)) => (How::BadOrders, text.into_bytes()),
-        Err(panic) => (How::Panicked, panic.words()),
-    }
+    end
 }
 
 /// What a panic says that has something else than text to say.
@@ -330,7 +324,7 @@ pub(crate) struct Panic {
 
 impl Panic {
     /// As they stand in last words: the place first, which a message that is too long must not push out.
-    fn words(&self) -> Vec<u8> {
+    pub(super) fn words(&self) -> Vec<u8> {
         [self.place.as_bytes(), b"\0", self.message.as_bytes()].concat()
     }
 }

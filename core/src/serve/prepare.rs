@@ -5,13 +5,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::enter::catch;
+use super::enter::{Panic, catch};
 use super::items::Items;
 use super::object;
 use super::worker::Worker;
 use crate::entry::{Ending, Entry, Function};
 use crate::fault::{self, Stage};
 use crate::sys::plugin::{Export, Kind, Plugin};
+use crate::wire::How;
 
 /// What libraries that were loaded have added, oldest first.
 static LOADED: Mutex<Vec<Export>> = Mutex::new(Vec::new());
@@ -95,19 +96,37 @@ fn known_functions() -> Vec<String> {
 }
 
 /// The names of all entries that this process knows.
-pub(super) fn known_entries() -> Vec<String> {
+fn known_entries() -> Vec<String> {
     [Entry::names(), loaded(Kind::Entry)].concat()
 }
 
-/// Enters a function by its name; None: there is none.
+/// Enters a function by its name, and tells how that ended.
 ///
-/// # Errors
-/// When there are two.
-pub(super) fn enter(name: &[u8], mut worker: Worker) -> Result<Option<Ending>, String> {
-    if let Some(entry) = Entry::find(name)? {
-        return Ok(Some(entry.enter(worker)));
+/// A small closure for the program's own, so that the compiler makes no function of it, which would lie elsewhere: each
+/// 64 KiB of code that a process enters costs it a page fault.
+#[inline(always)]
+pub(super) fn enter(name: &[u8], worker: Worker) -> (How, Vec<u8>) {
+    match Entry::find(name) {
+        Ok(Some(entry)) => ended(catch(|| entry.enter(worker))),
+        Ok(None) => enter_loaded(name, worker),
+        Err(text) => (How::BadOrders, text.into_bytes()),
     }
-    let Some(export) = find(Kind::Entry, name) else { return Ok(None) };
+}
+
+#[cold]
+fn enter_loaded(name: &[u8], mut worker: Worker) -> (How, Vec<u8>) {
+    let Some(export) = find(Kind::Entry, name) else {
+        return (How::NotFound, known_entries().join("\n").into_bytes());
+    };
     let items = worker.take_all().collect();
-    Ok(Some(export.call(Some(worker.into_socket()), items)))
+    ended(catch(|| export.call(Some(worker.into_socket()), items)))
+}
+
+#[inline(always)]
+fn ended(ending: Result<Ending, Panic>) -> (How, Vec<u8>) {
+    match ending {
+        Ok(Ok(())) => (How::Returned, Vec::new()),
+        Ok(Err(text)) => (How::Failed, text.into_bytes()),
+        Err(panic) => (How::Panicked, panic.words()),
+    }
 }
