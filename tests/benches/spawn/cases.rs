@@ -1,6 +1,7 @@
 //! The cases by name, and the program of each.
 
 use std::process::Command;
+use std::sync::LazyLock;
 
 use crate::peers::{self, Program};
 
@@ -28,11 +29,19 @@ fn tine() -> Vec<Case> {
         tine("tine-early", TINE, "early"),
         tine("tine-early-spares", TINE, "spares"),
         tine("tine-exec-template", TINE, "exec"),
-        tine("tine-exec-each", TINE, "each"),
+        Case::new("tine-exec-each", linked_statically("each")),
+        tine("tine-exec-each-dynamic", TINE, "each"),
         tine("tine-lean", TINE_GTK, "lean"),
         tine("tine-gtk-early", TINE_GTK, "early"),
         tine("tine-gtk-spares", TINE_GTK, "spares"),
     ]
+}
+
+/// Our program where its start counts: the dynamic linker would take most of that.
+fn linked_statically(case: &str) -> Program {
+    static PROGRAM: LazyLock<Result<String, String>> =
+        LazyLock::new(|| peers::built_statically("spawn-tine"));
+    PROGRAM.clone().map(|program| vec![program, case.into()])
 }
 
 /// Fork and exec by the app itself.
@@ -48,7 +57,8 @@ fn without_template() -> Vec<Case> {
         Case::spawning("posix-spawn-static", spawn(), fixed.clone().map(|program| vec![program])),
         Case::spawning("posix-spawn-gtk", spawn(), gtk.map(|program| vec![program])),
         // What `exec` each time starts, started without a template.
-        Case::spawning("posix-spawn-same", spawn(), words([TINE, "spawned"])),
+        Case::spawning("posix-spawn-same", spawn(), linked_statically("spawned")),
+        Case::spawning("posix-spawn-same-dynamic", spawn(), words([TINE, "spawned"])),
         Case::spawning(
             "std-command",
             words([CRATES, "command"]),
