@@ -1,5 +1,6 @@
 //! The cases by name, and the program of each.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -40,8 +41,22 @@ fn tine() -> Vec<Case> {
 /// Our program where its start counts: the dynamic linker would take most of that.
 fn linked_statically(case: &str) -> Program {
     static PROGRAM: LazyLock<Result<String, String>> =
-        LazyLock::new(|| peers::built_statically("spawn-tine"));
+        LazyLock::new(|| built_statically("spawn-tine"));
     PROGRAM.clone().map(|program| vec![program, case.into()])
+}
+
+/// Builds one of our own programs once more, linked to nothing at run time.
+fn built_statically(program: &str) -> Result<String, String> {
+    let host = peers::output(Command::new("rustc").args(["--print", "host-tuple"]))?;
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--release", "--no-default-features", "--bin", program]);
+    // Named, so that the flags are not those of what runs during the build.
+    cargo.args(["--target", host.trim(), "--target-dir"]).arg(&target);
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    peers::output(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    let built = target.join(host.trim()).join("release").join(program);
+    Ok(built.to_string_lossy().into_owned())
 }
 
 /// Fork and exec by the app itself.

@@ -26,20 +26,6 @@ pub fn linked_like(program: &str) -> Result<Vec<String>, String> {
     Ok(flags.into_iter().chain(names.map(|name| format!("-l:{name}"))).collect())
 }
 
-/// Builds one of our own programs once more, linked to nothing at run time.
-pub fn built_statically(program: &str) -> Result<String, String> {
-    let host = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("static");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--release", "--no-default-features", "--bin", program]);
-    // Named, so that the flags are not those of what runs during the build.
-    cargo.args(["--target", host.trim(), "--target-dir"]).arg(&target);
-    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("CARGO_ENCODED_RUSTFLAGS");
-    output(cargo.env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
-    let built = target.join(host.trim()).join("release").join(program);
-    Ok(built.to_string_lossy().into_owned())
-}
-
 /// Where one of our sources lies.
 pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(name)
