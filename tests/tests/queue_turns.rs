@@ -87,15 +87,29 @@ fn a_flood_of_posts_is_within_the_budget() {
     let flood = move || (0..POSTS).for_each(|_| poster.post(|| ()).expect("a queue"));
     std::thread::spawn(flood).join().expect("no panic");
     (0..POSTS).for_each(|_| queue.post(|| ()));
+    assert_first_is_quick(&queue, 2 * POSTS);
+}
+
+/// B5: as many timers are due in one instant.
+#[test]
+fn a_flood_of_timers_is_within_the_budget() {
+    const TIMERS: usize = 500_000;
+    let queue = Queue::new().unwrap();
+    let _timers: Vec<_> = (0..TIMERS).map(|_| queue.after(Duration::ZERO, || ())).collect();
+    assert_first_is_quick(&queue, TIMERS);
+}
+
+/// Runs all that is due, and looks how long the first of it takes.
+fn assert_first_is_quick(queue: &Queue, all: usize) {
     let timed = |count: usize, run: &dyn Fn() -> tine::Result<usize>| {
         let begun = Instant::now();
-        assert_eq!(run().unwrap(), count);
+        assert_eq!(run().expect("a turn"), count);
         begun.elapsed()
     };
     let first = timed(1, &|| queue.dispatch_for(Duration::ZERO));
-    let rest = timed(2 * POSTS - 1, &|| queue.dispatch());
+    let rest = timed(all - 1, &|| queue.dispatch());
     assert!(first * 10 < rest, "{first:?} for the first of many, {rest:?} for the others");
-    assert!(!readable(&queue));
+    assert!(!readable(queue));
 }
 
 /// What a budget left due can still be cancelled.

@@ -147,15 +147,16 @@ impl Core {
     /// Fills `due`, unless an earlier turn left some.
     fn collect(&self, wait: Wait) -> Result<()> {
         let mut due = self.due.borrow_mut();
-        if !due.is_empty() {
+        let mut timers = self.timers.borrow_mut();
+        if !due.is_empty() || timers.are_due() {
             self.now.set(clock::read());
             return Ok(());
         }
-        let timeout = self.timeout(wait).map(clock::timespec);
+        let timeout = self.timeout(wait, timers.earliest()).map(clock::timespec);
         let mut poller = self.poller.borrow_mut();
         let fetched = poller.fetch(timeout.as_ref(), &mut due);
         self.now.set(clock::read());
-        self.timers.borrow_mut().collect(self.now.get(), &mut due);
+        timers.begin_turn(self.now.get());
         take_over(&mut due.posts, &mut self.posts.borrow_mut());
         let fetched = fetched.map_err(|errno| Error::system("wait for descriptors", errno))?;
         if fetched.rung {
@@ -170,12 +171,11 @@ impl Core {
     }
 
     /// How many nanoseconds the kernel may wait for descriptors.
-    fn timeout(&self, wait: Wait) -> Option<u64> {
+    fn timeout(&self, wait: Wait, deadline: Option<u64>) -> Option<u64> {
         let Wait::UpTo(limit) = wait else { return Some(0) };
         if !self.posts.borrow().is_empty() || !self.idles.borrow().is_empty() {
             return Some(0);
         }
-        let deadline = self.timers.borrow_mut().earliest();
         let left = deadline.map(|deadline| deadline.saturating_sub(clock::read()));
         left.into_iter().chain(limit).min()
     }
@@ -185,14 +185,21 @@ impl Core {
         let end = self.end(budget);
         let mut count = 0;
         loop {
-            let next = self.due.borrow_mut().pop();
-            let Some(callback) = next else { break };
+            let Some(callback) = self.next() else { break };
             count += usize::from(self.run(callback, caught));
             if count > 0 && end.is_some_and(|end| clock::read() >= end) {
                 break;
             }
         }
         count
+    }
+
+    /// Takes the turn's next callback.
+    fn next(&self) -> Option<Callback> {
+        match self.timers.borrow_mut().start(self.now.get()) {
+            Some((key, call)) => Some(Callback::Timer(key, call)),
+            None => self.due.borrow_mut().pop(),
+        }
     }
 
     /// Runs each idle watcher once, or until the budget is used up.
@@ -233,9 +240,7 @@ impl Core {
     fn run(&self, callback: Callback, caught: &mut Caught) -> bool {
         match callback {
             Callback::Post(post) => caught.run(post),
-            Callback::Timer(key, order) => {
-                let call = self.timers.borrow_mut().start(key, order, self.now.get());
-                let Some(mut call) = call else { return false };
+            Callback::Timer(key, mut call) => {
                 let nanos = self.timed(|| caught.run(|| call.call()));
                 let ended = self.timers.borrow_mut().finish(key, call, nanos);
                 caught.drop(ended);

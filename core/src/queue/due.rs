@@ -4,21 +4,21 @@ use super::io::Readiness;
 use super::poller::Poller;
 use super::signal::Signals;
 use super::slab::Key;
-use super::timers::{Order, Timers};
+use super::timers::TimerCall;
 use std::collections::VecDeque;
 
 /// A callback that is to run.
 pub(super) enum Callback {
-    Timer(Key, Order),
+    Timer(Key, Box<dyn TimerCall>),
     Post(Box<dyn FnOnce()>),
     Signal(Key),
     Io(Key, Readiness),
 }
 
-/// The rest of a turn. Timers run first, then posts, signal and io watchers.
+/// The rest of a turn, but for its timers, which run first, and which [`Timers`](super::timers::Timers) has in order.
+/// Then posts, signal and io watchers.
 #[derive(Default)]
 pub(super) struct Due {
-    pub(super) timers: VecDeque<(Key, Order)>,
     pub(super) posts: VecDeque<Box<dyn FnOnce()>>,
     /// Posts of other threads.
     pub(super) sent: VecDeque<Box<dyn FnOnce() + Send>>,
@@ -28,24 +28,20 @@ pub(super) struct Due {
 
 impl Due {
     pub(super) fn is_empty(&self) -> bool {
-        self.timers.is_empty()
-            && self.posts.is_empty()
+        self.posts.is_empty()
             && self.sent.is_empty()
             && self.signals.is_empty()
             && self.io.is_empty()
     }
 
     /// Forgets what was cancelled since it fell due, up to the first callback that is still to run.
-    pub(super) fn settle(&mut self, timers: &Timers, signals: &Signals, poller: &Poller) {
-        cut(&mut self.timers, |(key, order)| timers.is_due(*key, *order));
+    pub(super) fn settle(&mut self, signals: &Signals, poller: &Poller) {
         cut(&mut self.signals, |key| signals.calls.has(*key));
         cut(&mut self.io, |(key, readiness)| poller.is_due(*key, *readiness));
     }
 
     pub(super) fn pop(&mut self) -> Option<Callback> {
-        if let Some((key, order)) = self.timers.pop_front() {
-            Some(Callback::Timer(key, order))
-        } else if let Some(post) = self.posts.pop_front() {
+        if let Some(post) = self.posts.pop_front() {
             Some(Callback::Post(post))
         } else if let Some(post) = self.sent.pop_front() {
             Some(Callback::Post(post))

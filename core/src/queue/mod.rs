@@ -212,12 +212,9 @@ impl Core {
     fn hand_back(&self) {
         self.wake();
         self.poller.borrow_mut().make_sure();
-        self.due.borrow_mut().settle(
-            &self.timers.borrow(),
-            &self.signals.borrow(),
-            &self.poller.borrow(),
-        );
+        self.due.borrow_mut().settle(&self.signals.borrow(), &self.poller.borrow());
         let waiting = !self.due.borrow().is_empty()
+            || self.timers.borrow_mut().are_due()
             || !self.posts.borrow().is_empty()
             || (!self.idles.borrow().is_empty() && !self.hosts.borrow().serve_idle());
         let earliest = if waiting { Some(0) } else { self.timers.borrow_mut().earliest() };

@@ -2,7 +2,6 @@
 //! earliest: only then does its entry in the heap move.
 
 use super::account::{Account, Watching, What};
-use super::due::Due;
 use super::slab::{Key, Slab};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -39,11 +38,14 @@ pub(super) struct Timers {
     /// How many entries of the heap stand for no timer any more.
     dead: usize,
     order: Order,
+    /// The first deadline and order that the turn does not run.
+    end: (u64, Order),
 }
 
 impl Timers {
     pub(super) fn new() -> Self {
-        Timers { slots: Slab::new(), heap: BinaryHeap::new(), dead: 0, order: Order::MIN }
+        let (slots, heap, order) = (Slab::new(), BinaryHeap::new(), Order::MIN);
+        Timers { slots, heap, dead: 0, order, end: (0, Order::MIN) }
     }
 
     pub(super) fn insert(
@@ -93,26 +95,27 @@ impl Timers {
         self.heap.peek().map(|Reverse((deadline, ..))| *deadline)
     }
 
-    /// Moves what is due at `now` to `due`, earliest first.
-    pub(super) fn collect(&mut self, now: u64, due: &mut Due) {
-        while self.earliest().is_some_and(|deadline| deadline <= now) {
-            if let Some(Reverse((_, order, key))) = self.heap.pop() {
-                if let Some(slot) = self.slots.get_mut(key) {
-                    slot.entry = None;
-                }
-                due.timers.push_back((key, order));
-            }
+    /// Begins a turn: it runs what is due at `now`, and nothing that is set from now on, whose deadlines are later or
+    /// whose orders are higher.
+    pub(super) fn begin_turn(&mut self, now: u64) {
+        self.end = (now, self.order);
+    }
+
+    /// Tells whether the turn has one left to run.
+    pub(super) fn are_due(&mut self) -> bool {
+        self.settle();
+        let first = self.heap.peek();
+        first.is_some_and(|Reverse((deadline, order, _))| (*deadline, *order) < self.end)
+    }
+
+    /// Takes what the turn's next timer runs, earliest first.
+    pub(super) fn start(&mut self, now: u64) -> Option<(Key, Box<dyn TimerCall>)> {
+        if !self.are_due() {
+            return None;
         }
-    }
-
-    /// Tells whether a timer that fell due is still to run.
-    pub(super) fn is_due(&self, key: Key, order: Order) -> bool {
-        self.slots.get(key).is_some_and(|slot| slot.order == order)
-    }
-
-    /// Takes what a due timer runs, unless the timer was ended or reset since it fell due.
-    pub(super) fn start(&mut self, key: Key, order: Order, now: u64) -> Option<Box<dyn TimerCall>> {
-        let slot = self.slots.get_mut(key).filter(|slot| slot.order == order)?;
+        let Reverse((.., key)) = self.heap.pop()?;
+        let slot = self.slots.get_mut(key)?;
+        slot.entry = None;
         let call = slot.call.take()?;
         match call.interval() {
             Some(interval) => {
@@ -123,7 +126,7 @@ impl Timers {
             }
             None => drop(self.slots.remove(key)),
         }
-        Some(call)
+        Some((key, call))
     }
 
     /// Puts back what ran. It comes back out if the timer was ended meanwhile.
