@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tine::{Cause, Template, Worker};
 use tine_tests::told::{Told, eventually};
-use tine_tests::workers::{ENDURE, RETURN, STAY};
+use tine_tests::workers::{ENDURE, ITEMS, RETURN, STAY, Sent, items};
 use tine_tests::{cases, native, processes, runner};
 
 fn main() -> ExitCode {
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         siblings_go_on_when_workers_are_killed_at_random,
         a_deadline_that_has_passed_when_it_begins,
         ended_by_its_own_preparation,
+        prepared_by_two_that_come_back,
     ];
     runner::run(&template, cases)
 }
@@ -244,5 +245,26 @@ fn ended_by_its_own_preparation(template: &Template) {
         let told = Told::run(template.fork().call(END, [how]).fork(), RETURN);
         let refusal = told.refusal().to_string();
         assert!(refusal.contains("in a row") && refusal.contains(told_as), "{refusal}");
+    }
+}
+
+tine::function!(TWO = two);
+fn two(_: &mut tine::Items, args: Vec<Vec<u8>>) -> Result<(), String> {
+    match native::fork_in_two() {
+        Some(pid) => native::reap(pid),
+        None if args.concat() == b"panic" => panic!("the child's"),
+        None if args.concat() == b"fail" => return Err("the child's".into()),
+        None => (),
+    }
+    Ok(())
+}
+
+/// F5: a process that a prepared function has forked comes back from it, too: the orders are not its own.
+fn prepared_by_two_that_come_back(template: &Template) {
+    for child in ["return", "fail", "panic"] {
+        let process = template.fork().call(TWO, [child]).send_arg("once");
+        let told = Told::run(process, ITEMS);
+        assert_eq!(items(told.socket()), [Sent::Arg(b"once".to_vec())], "{child}");
+        assert!(told.exit().success(), "{child}: {}", told.exit());
     }
 }

@@ -11,6 +11,7 @@ use super::object;
 use super::worker::Worker;
 use crate::entry::{Ending, Entry, Function};
 use crate::fault::{self, Stage};
+use crate::sys;
 use crate::sys::plugin::{Export, Kind, Plugin};
 use crate::wire::How;
 
@@ -20,6 +21,7 @@ static LOADED: Mutex<Vec<Export>> = Mutex::new(Vec::new());
 /// Calls a function by its name.
 pub(super) fn call(name: &[u8], items: &mut Items, args: Vec<Vec<u8>>) -> Result<(), String> {
     fault::process_at(Stage::Preparing);
+    let own = std::process::id();
     let ending = match Function::find(name) {
         Ok(Some(function)) => catch(|| function.call(items, args)),
         Ok(None) => match find(Kind::Function, name) {
@@ -33,12 +35,12 @@ pub(super) fn call(name: &[u8], items: &mut Items, args: Vec<Vec<u8>>) -> Result
         },
         Err(why) => Ok(Err(why)),
     };
+    if std::process::id() != own {
+        // One that the function has forked, and that comes back from it too. The orders are not its own.
+        sys::exit_now(i32::from(!matches!(ending, Ok(Ok(())))));
+    }
     ending.unwrap_or_else(|panic| Err(panic.to_string())).map_err(|text| {
-        format!(
-            "function {} in process {}: {text}",
-            String::from_utf8_lossy(name),
-            std::process::id()
-        )
+        format!("function {} in process {own}: {text}", String::from_utf8_lossy(name))
     })
 }
 
