@@ -172,6 +172,18 @@ pub fn raise(signal: i32) {
     unsafe { libc::raise(signal) };
 }
 
+/// Sends a signal to this thread, or to this process as good as (tgkill(2)).
+pub fn raise_here(signal: i32) {
+    // SAFETY: see the top.
+    unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
+}
+
+/// Has the parent trace this thread, whether it wants to or not (ptrace(2), `PTRACE_TRACEME`).
+pub fn be_traced() {
+    // SAFETY: see the top.
+    unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) };
+}
+
 /// Stops dying with the parent, as a program that calls prctl(2) can.
 pub fn outlive_parent() {
     // SAFETY: see the top.

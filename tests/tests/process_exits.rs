@@ -1,13 +1,15 @@
 //! However a worker ends, the app hears of it once, and hears what it was.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tine::{Cause, Template, Worker};
-use tine_tests::told::{Told, end_of};
+use tine_tests::told::{Told, end_of, eventually};
 use tine_tests::workers::{ENDURE, ITEMS, RETURN, STAY, number};
 use tine_tests::{cases, native, processes, runner};
 
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         exit_with_codes,
         underscore_exit_with_codes,
         exit_from_another_thread,
+        traced_by_nobody,
         killed_by_each_of_several_signals,
         aborting_and_crashing,
         overflowing_the_stack,
@@ -118,6 +121,48 @@ fn exit_elsewhere(_: Worker) {
 /// F11, F24: a thread of the worker ends it.
 fn exit_from_another_thread(template: &Template) {
     assert_eq!(*end_of(template, EXIT_ELSEWHERE, &[]).cause(), Cause::Exited(9));
+}
+
+tine::entry!(TRACED = be_traced);
+fn be_traced(mut worker: Worker) -> std::io::Result<()> {
+    let signal = number(&mut worker);
+    let stop = move || {
+        native::be_traced();
+        native::raise_here(signal);
+    };
+    match number(&mut worker) {
+        0 => stop(),
+        _ => std::thread::spawn(stop).join().expect("no panic"),
+    }
+    worker.socket().write_all(b"on")
+}
+
+/// B3, rule 9: what asks its parent to trace it, or has a thread that does, is told to have ended when it has, and is as
+/// it would be otherwise; also where the template has to look at who ends, as while it has programs.
+fn traced_by_nobody(template: &Template) {
+    let run = |signal: i32, thread: i32| {
+        let process = template.fork().send_arg(signal.to_string());
+        Told::run(process.send_arg(thread.to_string()), TRACED)
+    };
+    for programs in 0..2 {
+        let (input, held) = std::io::pipe().expect("a pipe");
+        let ended = Rc::new(Cell::new(programs));
+        let tells = Rc::clone(&ended);
+        if programs > 0 {
+            let program = template.command("cat").stdin(OwnedFd::from(input));
+            program.spawn(|_| ()).on_exit(move |exit| tells.set(exit.code().unwrap_or(1)));
+        }
+        for thread in 0..2 {
+            let told = run(libc::SIGTERM, thread);
+            let killed = Cause::Killed { signal: libc::SIGTERM, core_dumped: false };
+            assert_eq!(*told.exit().cause(), killed);
+            let told = run(libc::SIGURG, thread);
+            assert_eq!(*told.exit().cause(), Cause::Returned);
+            assert_eq!(told.answer(), b"on");
+        }
+        drop(held);
+        eventually("the program ends", || (ended.get() == 0).then_some(()));
+    }
 }
 
 /// B3: a signal from outside, by its number.

@@ -71,41 +71,78 @@ pub(crate) struct Reaped {
 /// # Errors
 /// `ECHILD`: there are no children. Anything else: waitid(2) is refused, as a filter of seccomp(2) may.
 pub(crate) fn ended() -> rustix::io::Result<Option<Pid>> {
-    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: the pointer is to memory of the right type, which outlives the call.
-    if unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
-        return Err(last_errno());
+    loop {
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: the pointer is to memory of the right type, which outlives the call.
+        if unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), options) } < 0 {
+            return Err(last_errno());
+        }
+        // SAFETY: waitid fills it for a child that has ended, and leaves it zeroed when there is none.
+        let info = unsafe { info.assume_init() };
+        // SAFETY: the same.
+        let (Some(pid), signal) = (unsafe { (positive(info.si_pid()), info.si_status()) }) else {
+            return Ok(None);
+        };
+        if info.si_code != libc::CLD_TRAPPED {
+            return Ok(Some(pid));
+        }
+        trace_no_more(pid, signal);
     }
-    // SAFETY: waitid fills it for a child that has ended, and leaves it zeroed when there is none.
-    Ok(positive(unsafe { info.assume_init().si_pid() }))
 }
 
 /// Reaps one child that has ended, if there is one: this one, or any.
 pub(crate) fn reap(child: Option<Pid>) -> Option<Reaped> {
     let child = child.map_or(-1, |child| child.as_raw_nonzero().get());
-    let mut status = 0_i32;
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    let args = [
-        child as usize,
-        (&raw mut status).expose_provenance(),
-        libc::WNOHANG as usize,
-        usage.as_mut_ptr().expose_provenance(),
-    ];
-    // SAFETY: both pointers are to memory of the right type, which outlives the call. The C library would write to its
-    // errno, mostly to say that there is no child left, and so to a page that processes have in common.
-    let pid = unsafe { super::raw::syscall(libc::SYS_wait4, args) };
-    let pid = positive(pid as i32)?;
-    // SAFETY: every bit pattern of rusage, zeros included, is valid.
-    let usage = unsafe { usage.assume_init() };
-    Some(Reaped {
-        pid,
-        status,
-        user: duration(usage.ru_utime),
-        system: duration(usage.ru_stime),
-        peak_kib: usage.ru_maxrss.max(0) as u64,
-    })
+    loop {
+        let mut status = 0_i32;
+        let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+        let args = [
+            child as usize,
+            (&raw mut status).expose_provenance(),
+            libc::WNOHANG as usize,
+            usage.as_mut_ptr().expose_provenance(),
+        ];
+        // SAFETY: both pointers are to memory of the right type, which outlives the call. The C library would write to
+        // its errno, mostly to say that there is no child left, and so to a page that processes have in common.
+        let pid = unsafe { super::raw::syscall(libc::SYS_wait4, args) };
+        let pid = positive(pid as i32)?;
+        if libc::WIFSTOPPED(status) {
+            trace_no_more(pid, libc::WSTOPSIG(status));
+            continue;
+        }
+        // SAFETY: every bit pattern of rusage, zeros included, is valid.
+        let usage = unsafe { usage.assume_init() };
+        return Some(Reaped {
+            pid,
+            status,
+            user: duration(usage.ru_utime),
+            system: duration(usage.ru_stime),
+            peak_kib: usage.ru_maxrss.max(0) as u64,
+        });
+    }
 }
+
+/// Lets go of a child that has asked its parent to trace it (ptrace(2), `PTRACE_TRACEME`), or of a thread of one, which
+/// has stopped for `signal`: whatever the options are, that is told as ends are. It goes on as if nobody traced it.
+#[cold]
+fn trace_no_more(pid: Pid, signal: i32) {
+    // That it has executed a program is told by this one, which is meant for who traces.
+    let signal = if signal == libc::SIGTRAP { 0 } else { signal };
+    let pid = pid.as_raw_nonzero().get();
+    let args = [libc::PTRACE_DETACH as usize, pid as usize, 0, signal as usize];
+    // SAFETY: it reads and writes no memory of this process.
+    match unsafe { super::raw::syscall(libc::SYS_ptrace, args) } {
+        // It was killed meanwhile, and its end is told next.
+        0 | LOST => (),
+        // It would stop for ever.
+        // SAFETY: kill has no precondition. Who is traced by this process is not reaped, and has its id for itself.
+        _ => drop(unsafe { libc::kill(pid, libc::SIGKILL) }),
+    }
+}
+
+/// What ptrace(2) answers when there is nobody who has stopped.
+const LOST: isize = -(libc::ESRCH as isize);
 
 fn duration(time: libc::timeval) -> Duration {
     Duration::new(time.tv_sec.max(0) as u64, time.tv_usec.max(0) as u32 * 1000)
