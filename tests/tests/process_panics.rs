@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         panicking_with_text_and_place,
         panicking_with_a_formatted_text_of_many_lines,
         panicking_with_something_that_is_no_text,
+        panicking_with_something_that_panics_when_dropped,
         panicking_anew_with_other_words,
         panicking_where_nothing_unwinds,
         a_panic_that_was_caught_is_no_end,
@@ -72,6 +73,26 @@ fn panic_any(_: Worker) {
 /// B3: a payload that is no text still has a place.
 fn panicking_with_something_that_is_no_text(template: &Template) {
     let exit = end_of(template, PANIC_ANY, &[]);
+    let Cause::Panicked { place, message } = exit.cause() else { panic!("{exit}") };
+    assert_is_place(place);
+    assert_eq!(message, "(not a string)");
+}
+
+struct Bomb;
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+tine::entry!(PANIC_BOMB = panic_with_a_bomb);
+fn panic_with_a_bomb(_: Worker) {
+    std::panic::panic_any(Bomb);
+}
+
+/// B3: the panic that ended the worker is told, and not how what it carried ended.
+fn panicking_with_something_that_panics_when_dropped(template: &Template) {
+    let exit = end_of(template, PANIC_BOMB, &[]);
     let Cause::Panicked { place, message } = exit.cause() else { panic!("{exit}") };
     assert_is_place(place);
     assert_eq!(message, "(not a string)");

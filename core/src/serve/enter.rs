@@ -347,8 +347,17 @@ pub(crate) fn catch<T>(function: impl FnOnce() -> T) -> Result<T, Panic> {
         // and what is noted is then an older panic that was caught.
         let message = text.unwrap_or_else(|| NO_TEXT.into());
         let noted = PANIC.take().filter(|noted| noted.message == message);
+        drop_quietly(payload);
         noted.unwrap_or(Panic { message, place: String::new() })
     })
+}
+
+/// Drops what a panic has brought, whose destructor is the program's, and may panic in its turn. That one is lost: what
+/// it has brought stays.
+fn drop_quietly(payload: Box<dyn Any + Send>) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(another);
+    }
 }
 
 #[cold]
