@@ -150,7 +150,7 @@ impl Recipe {
     pub fn entry(&self) -> &str {
         match &self.then {
             Then::Run(entry) => entry,
-            Then::Serve(_) => "(template)",
+            Then::Serve(_) => "template",
             Then::Execute(order) => order.name(),
         }
     }
