@@ -5,6 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tine::{Items, Template, Worker};
 use tine_tests::told::{Told, eventually};
 use tine_tests::{cases, native, processes, runner};
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         what_a_preparation_has_printed_is_no_copys,
         a_thread_that_holds_standard_output_holds_nobody,
         standard_descriptors_that_the_app_has_closed,
+        a_standard_error_that_may_grow_no_more,
     ];
     runner::run(&template, cases)
 }
@@ -55,6 +57,7 @@ fn play(app: &str) -> ExitCode {
             (0..3).for_each(|_| ends(&template, "w"));
         }
         "full" => full(),
+        "limited" => limited(),
         numbers if numbers.bytes().all(|octet| octet.is_ascii_digit()) => closed(numbers),
         "prepared" => {
             let template = Template::early().expect("first line of main");
@@ -194,4 +197,32 @@ fn standard_descriptors_that_the_app_has_closed(_: &Template) {
         let printed = if numbers.contains('1') { "" } else { "out out out out " };
         assert_eq!(output(numbers), printed, "{numbers} closed");
     }
+}
+
+tine::entry!(COMPLAIN = complain);
+fn complain(_: Worker) {
+    (0..LIMIT).for_each(|_| eprintln!("a line"));
+}
+
+/// How long a file may be for the app with the limit.
+const LIMIT: u64 = 4096;
+
+fn limited() {
+    let limit = Rlimit { current: Some(LIMIT), ..getrlimit(Resource::Fsize) };
+    setrlimit(Resource::Fsize, limit).expect("less than before");
+    let template = Template::early().expect("first line of main");
+    let told = Told::run(template.fork(), COMPLAIN);
+    assert!(told.exit().success());
+    ends(&template, "w");
+    assert_eq!(template.report().deaths, 0);
+}
+
+/// B3, rule 9: setrlimit(2), `RLIMIT_FSIZE`; whoever writes more to a file is killed, which is not to be the template for
+/// what a worker has said.
+fn a_standard_error_that_may_grow_no_more(_: &Template) {
+    let log = tempfile::tempfile().expect("a file");
+    let mut app = Command::new(std::env::current_exe().expect("this program"));
+    app.env(APP, "limited").stdout(Stdio::null()).stderr(log.try_clone().expect("a descriptor"));
+    assert!(app.status().expect("an app").success());
+    assert_eq!(log.metadata().expect("a file").len(), LIMIT);
 }

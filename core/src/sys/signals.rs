@@ -13,7 +13,8 @@ use rustix::process::Signal;
 /// Blocks SIGCHLD and gives a descriptor that is readable when a child has ended (signalfd(2)).
 ///
 /// Blocks SIGTTOU too, which stops whoever writes to a terminal that is set so (`stty tostop`) from outside of its
-/// foreground group: a template only passes on what workers wrote.
+/// foreground group, and SIGXFSZ, which kills whoever writes more to a file than it may (setrlimit(2)): a template only
+/// passes on what workers wrote.
 ///
 /// # Errors
 /// The kernel's, when descriptors run out.
@@ -23,9 +24,11 @@ pub(crate) fn child_signals() -> std::io::Result<OwnedFd> {
     let fd = unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGTTOU);
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGXFSZ);
         libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
         libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
         libc::sigdelset(set.as_mut_ptr(), libc::SIGTTOU);
+        libc::sigdelset(set.as_mut_ptr(), libc::SIGXFSZ);
         libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
     };
     if fd < 0 {

@@ -154,7 +154,8 @@ fn of_template(template: &Template, sent: &[&str], toolkit: &[&str]) -> Result<V
         // Those that it passes on: its threads' of now, or of a moment ago. They may be deleted by now.
         _ => std::fs::metadata(format!("/proc/{pid}/fd/{fd}")).is_ok_and(|what| what.is_dir()),
     };
-    let allowed = Allowed { descriptor: &own, blocked: &[Signal::CHILD, Signal::TTOU] };
+    let allowed =
+        Allowed { descriptor: &own, blocked: &[Signal::CHILD, Signal::TTOU, Signal::XFSZ] };
     let mut wrong = look(Path::new(&format!("/proc/{pid}")), &allowed)?;
     wrong.extend(toolkit.iter().map(ToString::to_string));
     Ok(wrong.into_iter().map(|wrong| format!("template {pid}: {wrong}")).collect())
