@@ -1,10 +1,12 @@
 //! F6: shared objects that are loaded into a process, in Rust and in C.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use tine::{Cause, Template};
+use rustix::fs::{CWD, Mode, mkfifoat};
+use tine::{Cause, ErrorKind, Template};
 use tine_tests::told::Told;
 use tine_tests::workers::RETURN;
 use tine_tests::{cases, runner};
@@ -19,6 +21,7 @@ fn main() -> ExitCode {
         failures_are_told,
         the_file_is_the_one_that_was_there,
         what_is_no_plugin_is_refused,
+        what_is_no_file_is_refused,
         another_machines_and_cut_ones_are_refused,
         tables_that_lack_something_are_refused,
     ];
@@ -164,5 +167,20 @@ fn what_is_no_plugin_is_refused(template: &Template) {
         let told = Told::run(template.fork().load(path), RETURN);
         let refusal = told.refusal().to_string();
         assert!(refusal.contains(reason), "{refusal}");
+    }
+}
+
+/// F6, F10: who opens a FIFO waits for its other end, and who reads from it, for ever: neither app nor worker does.
+fn what_is_no_file_is_refused(template: &Template) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fifo = folder.path().join("fifo.so");
+    mkfifoat(CWD, &fifo, Mode::RWXU).expect("a FIFO");
+    // Who opens it all the same need not wait, so that this ends.
+    let _held = File::options().read(true).write(true).open(&fifo).expect("the FIFO");
+    for path in [&fifo, folder.path(), Path::new("/dev/ptmx")] {
+        let told = Told::run(template.fork().load(path), RETURN);
+        let refusal = told.refusal();
+        assert_eq!(refusal.kind(), ErrorKind::Misuse);
+        assert!(refusal.to_string().starts_with(&path.display().to_string()), "{refusal}");
     }
 }

@@ -1,11 +1,14 @@
 //! Flow 2: what makes a process: everything it is given, in order, and what it does then.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::Resource;
 
 use super::command::Order;
+use crate::error::named;
 use crate::wire::{self, BODY_MAX, Header, Long, Message, Outbox};
 use crate::{Error, ErrorKind, Result, sys};
 
@@ -80,6 +83,23 @@ impl Given {
     /// Whether it is an argument for which the app holds a file.
     pub fn is_file(&self) -> bool {
         matches!(self, Given::LongArg { octets: Long::File(_), .. })
+    }
+
+    /// A shared object, which is a file: a FIFO, say, would have who opens it wait, and then the process.
+    pub fn load(path: &Path) -> Result<Given> {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty());
+        let file = opened.and_then(|file| Ok((rustix::fs::fstat(&file)?, file)));
+        let open = |errno| Error::system(format_args!("open {}", named(path)), errno);
+        match file.map_err(open)? {
+            (status, file) if FileType::from_raw_mode(status.st_mode) == FileType::RegularFile => {
+                Ok(Given::Load { path: path.to_string_lossy().into(), file: Arc::new(file) })
+            }
+            _ => {
+                let message = format!("{} is no regular file, and cannot be loaded", named(path));
+                Err(Error::new(ErrorKind::Misuse, message))
+            }
+        }
     }
 
     /// Whether it is code that runs while the process is prepared.

@@ -1,7 +1,6 @@
 //! Flow 2: a process while it is being prepared.
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -10,7 +9,6 @@ use std::sync::Arc;
 use super::job::Job;
 use super::recipe::{Given, Recipe, Then};
 use super::{Command, Running, Template, prepared, remote};
-use crate::error::named;
 use crate::{Error, ErrorKind, Result, Sandbox};
 
 /// A process being prepared: takes descriptors and arguments, can be forked, then runs.
@@ -124,15 +122,7 @@ impl Process {
     /// [`plugin!`](crate::plugin) for Rust and in `tine-plugin.h` for C. Its failure is told as that of
     /// [`Process::call`].
     pub fn load(self, path: impl AsRef<Path>) -> Self {
-        let path = path.as_ref();
-        let opened = OpenOptions::new()
-            .read(true)
-            .open(path)
-            .map_err(|error| Error::system(format_args!("open {}", named(path)), error));
-        self.give(opened.map(|file| Given::Load {
-            path: path.to_string_lossy().into(),
-            file: Arc::new(file.into()),
-        }))
+        self.give(Given::load(path.as_ref()))
     }
 
     /// Puts a sandbox on the process, just before it enters its function.
