@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::error::named;
 use crate::wire::{Ended, How, Last, LastWords};
 use crate::{Error, ErrorKind};
 
@@ -282,7 +283,7 @@ fn name_of(signal: i32) -> Option<&'static str> {
 
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "worker {} ({}) ", self.pid, self.entry)?;
+        write!(f, "worker {} ({}) ", self.pid, named(&self.entry))?;
         match &self.cause {
             Cause::Returned => f.write_str("returned"),
             Cause::Failed(text) => write!(f, "failed: {text}"),

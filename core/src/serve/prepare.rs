@@ -1,5 +1,6 @@
 //! Flow 2: code that runs in a process while it is prepared: functions called, libraries loaded.
 
+use std::ffi::OsStr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use super::items::Items;
 use super::object;
 use super::worker::Worker;
 use crate::entry::{Ending, Entry, Function};
+use crate::error::named;
 use crate::fault::{self, Stage};
 use crate::sys;
 use crate::sys::plugin::{Export, Kind, Plugin};
@@ -40,16 +42,15 @@ pub(super) fn call(name: &[u8], items: &mut Items, args: Vec<Vec<u8>>) -> Result
         sys::exit_now(i32::from(!matches!(ending, Ok(Ok(())))));
     }
     ending.unwrap_or_else(|panic| Err(panic.to_string())).map_err(|text| {
-        format!("function {} in process {own}: {text}", String::from_utf8_lossy(name))
+        format!("function {} in process {own}: {text}", named(OsStr::from_bytes(name)))
     })
 }
 
 /// Loads a shared object: the very file that the app opened.
 pub(super) fn load(path: &[u8], file: &OwnedFd) -> Result<(), String> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
-    let failed = |text: String| {
-        format!("load {} into process {}: {text}", path.display(), std::process::id())
-    };
+    let path = Path::new(OsStr::from_bytes(path));
+    let failed =
+        |text: String| format!("load {} into process {}: {text}", named(path), std::process::id());
     object::check(file).map_err(|text| failed(text.into()))?;
     let (reached, _kept) = reach(path, file).map_err(|error| failed(error.to_string()))?;
     let plugin = catch(|| Plugin::load(&reached)).map_err(|panic| failed(panic.to_string()))?;
