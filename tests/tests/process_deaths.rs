@@ -2,13 +2,13 @@
 
 use std::io::Read as _;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tine::{Cause, Template, Worker};
 use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{ENDURE, ITEMS, RETURN, STAY, Sent, items};
-use tine_tests::{cases, native, processes, runner};
+use tine_tests::{LONG, cases, native, processes, runner};
 
 fn main() -> ExitCode {
     let template = Template::early().expect("first line of main");
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         siblings_go_on_when_workers_are_killed_at_random,
         a_deadline_that_has_passed_when_it_begins,
         ended_by_its_own_preparation,
+        prepared_by_a_thread_that_hears_nothing,
         prepared_by_two_that_come_back,
     ];
     runner::run(&template, cases)
@@ -267,4 +268,28 @@ fn prepared_by_two_that_come_back(template: &Template) {
         assert_eq!(items(told.socket()), [Sent::Arg(b"once".to_vec())], "{child}");
         assert!(told.exit().success(), "{child}: {}", told.exit());
     }
+}
+
+tine::function!(NOTHING = do_nothing);
+fn do_nothing(_: &mut tine::Items, _: Vec<Vec<u8>>) {}
+
+/// B4, F25: whoever has prepared it need not turn its queue for others to hear of what they have asked.
+fn prepared_by_a_thread_that_hears_nothing(template: &Template) {
+    let prepared = template.fork().call(NOTHING, [""; 0]).into_template().expect("a template");
+    prepared.set_deadline(Duration::from_millis(200));
+    let of = processes::of(template);
+    let (pid, deadline) = (|| processes::children(of).first().map(|(pid, _)| *pid), Instant::now());
+    while !pid().is_some_and(processes::is_asleep) {
+        assert!(deadline.elapsed() < LONG, "no process: {}", processes::picture());
+    }
+    let pid = pid().expect("a process");
+    let heard = move || {
+        signal(pid, Signal::STOP);
+        // What it does not read any more lies in a link that it does not know yet.
+        let told = [(); 2].map(|()| Told::run(prepared.fork(), RETURN));
+        signal(pid, Signal::KILL);
+        told.iter().for_each(|told| assert!(told.exit().success()));
+        assert_eq!(prepared.report().deaths, 1);
+    };
+    std::thread::spawn(heard).join().expect("a thread that hears");
 }

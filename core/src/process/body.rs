@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -29,8 +29,8 @@ pub(super) struct Body {
 
 /// What the thread that has asked another template for a process and whoever gives that process up tell each other: it
 /// may be given up before it exists, and while it prepares itself it does not say over its link who it is.
-#[derive(Default)]
 pub(super) struct Birth {
+    link: Weak<FarEnd>,
     /// 0 before it exists.
     pid: AtomicU32,
     given_up: AtomicBool,
@@ -40,7 +40,46 @@ pub(super) struct Birth {
     end: OnceLock<String>,
 }
 
+/// The far end of a root link, which is kept for a process until that has it.
+///
+/// Who has asked for the process hears that in a dispatch, which may never come. As long as it is open here, whatever was
+/// sent over it and not read is not known to be lost, whoever has sent it: so it is closed when the process is given up.
+pub(super) struct FarEnd(Mutex<Option<Arc<OwnedFd>>>);
+
+impl FarEnd {
+    pub fn new(link: OwnedFd) -> Arc<FarEnd> {
+        Arc::new(FarEnd(Mutex::new(Some(Arc::new(link)))))
+    }
+
+    /// None: the process was given up.
+    pub fn get(&self) -> Option<Arc<OwnedFd>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn close(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
 impl Birth {
+    /// Of a process that is to have this link.
+    pub fn of(link: &Arc<FarEnd>) -> Birth {
+        Birth {
+            link: Arc::downgrade(link),
+            pid: AtomicU32::new(0),
+            given_up: AtomicBool::new(false),
+            refusal: OnceLock::new(),
+            end: OnceLock::new(),
+        }
+    }
+
+    /// Nobody is sent the link any more.
+    pub fn is_over(&self) {
+        if let Some(link) = self.link.upgrade() {
+            link.close();
+        }
+    }
+
     /// The process exists; tells whether it has been given up by now.
     pub fn is_born(&self, pid: u32) -> bool {
         // One of the two sees what the other has said before: both are sequentially consistent.

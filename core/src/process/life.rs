@@ -390,6 +390,9 @@ fn bury(body: Body) {
         // template may be used by others.
         let _ = rustix::net::shutdown(&body.root, Shutdown::Both);
     }
+    if let Some(birth) = body.birth() {
+        birth.is_over();
+    }
     drop(body.root);
     match body.process {
         Some(process) => reaper::adopt(process),

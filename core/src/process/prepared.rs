@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 
 use super::Template;
-use super::body::{Birth, Body};
+use super::body::{Birth, Body, FarEnd};
 use super::job::Job;
 use super::life::{Core, Origin};
 use super::link::Link;
@@ -26,8 +26,9 @@ pub(super) fn template(parent: Template, given: Vec<Given>, fresh: bool) -> Resu
 /// Asks for the process; what becomes of it is heard when it comes to be.
 pub(super) fn bear(parent: &Template, given: Vec<Given>, fresh: bool) -> Result<Body> {
     let (near, far) = socket::link_pair().map_err(|error| Error::system("make a link", error))?;
-    let recipe = Recipe { given, then: Then::Serve(Arc::new(far)), fresh };
-    let birth = Arc::new(Birth::default());
+    let far = FarEnd::new(far);
+    let birth = Arc::new(Birth::of(&far));
+    let recipe = Recipe { given, then: Then::Serve(far), fresh };
     let (born, ended) = (Arc::clone(&birth), Arc::clone(&birth));
     let known = Rc::new(OnceCell::<Weak<Job>>::new());
     let job = Rc::clone(&known);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::Resource;
 
+use super::body::FarEnd;
 use super::command::Order;
 use crate::error::named;
 use crate::wire::{self, BODY_MAX, Header, Long, Message, Outbox};
@@ -42,7 +43,7 @@ pub(super) enum Given {
 pub(super) enum Then {
     Run(Arc<str>),
     /// Serve this link, as a template.
-    Serve(Arc<OwnedFd>),
+    Serve(Arc<FarEnd>),
     /// Become an external program.
     Execute(Arc<Order>),
 }
@@ -149,8 +150,9 @@ impl Recipe {
     pub fn orders(&self) -> Result<Outbox> {
         let mut orders = Outbox::default();
         if let Then::Serve(link) = &self.then {
+            let given_up = || Error::new(ErrorKind::NoTemplate, "the process was given up");
             // First, so that a preparation that fails can be told over it.
-            orders.push(&Message::Link, 0, vec![Arc::clone(link)])?;
+            orders.push(&Message::Link, 0, vec![link.get().ok_or_else(given_up)?])?;
         }
         for given in &self.given {
             given.push(&mut orders)?;
