@@ -132,9 +132,14 @@ fn tell_signals(worker: Worker) -> std::io::Result<()> {
     Ok(())
 }
 
-/// E19: no signal blocked, none handled; none ignored but SIGPIPE, as Rust's programs have it.
+/// E19, F3: no signal blocked, none handled; none ignored but SIGPIPE, as Rust's programs have it; in a fresh image, too.
 fn signals_are_clean(template: &Template) {
-    let signals = lines(template.fork(), SIGNALS);
+    assert_clean_signals(|| template.fork());
+    assert_clean_signals(|| template.fresh());
+}
+
+fn assert_clean_signals(process: impl Fn() -> Process) {
+    let signals = lines(process(), SIGNALS);
     let none = "0".repeat(16);
     // Two are the C library's own: it lets nobody touch them, and a parent may have them ignored.
     let ignored = u64::from_str_radix(&signals["SigIgn"], 16).expect("a mask") & !(0b11 << 31);
@@ -145,7 +150,7 @@ fn signals_are_clean(template: &Template) {
     assert_eq!(signals["Threads"], "1");
     // Whatever the app makes of it.
     native::default(libc::SIGPIPE);
-    let with_default = lines(template.fork(), SIGNALS);
+    let with_default = lines(process(), SIGNALS);
     native::ignore(libc::SIGPIPE);
     assert_eq!(with_default, signals);
 }

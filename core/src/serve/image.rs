@@ -77,6 +77,8 @@ fn take_over() {
             if !sys::is_locale(&locale) {
                 sys::set_locale(&locale);
             }
+            // Its template executed it with SIGPIPE's default action, as the standard library starts programs.
+            sys::default_signals(true);
             sys::title::begin();
             super::enter::make_ready();
             enter(Birth {
