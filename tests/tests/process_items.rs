@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tine::{Cause, ErrorKind, Process, Template, Worker};
 use tine_tests::told::Told;
 use tine_tests::workers::{ITEMS, RETURN, STAY, Sent, items};
-use tine_tests::{cases, descriptors, runner};
+use tine_tests::{call, cases, descriptors, native, runner};
 
 fn main() -> ExitCode {
     let template = Template::early().expect("first line of main");
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         ten_thousand_arguments,
         descriptors_in_order,
         three_hundred_descriptors_between_arguments,
+        descriptors_that_no_socket_takes,
         copies_inherit_and_then_differ,
         copies_of_copies_share_long_arguments,
         more_long_arguments_than_descriptors,
@@ -126,6 +127,35 @@ fn pipe(contents: &[u8]) -> OwnedFd {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     writer.write_all(contents).expect("room in a pipe");
     reader.into()
+}
+
+/// One of io_uring, which the kernel takes in no message; None, where it gives out none.
+fn ring() -> Option<OwnedFd> {
+    let number = call!(libc::SYS_io_uring_setup, 1, &mut [0; 120][..]);
+    (number >= 0).then(|| native::owned(number as i32))
+}
+
+/// F7, rule 10: an error that says so, be it the first descriptor or one that waits in the app for room. The process, which
+/// waits for the rest, ends.
+fn descriptors_that_no_socket_takes(template: &Template) {
+    if ring().is_none() {
+        return;
+    }
+    let many = (0..253).fold(template.fork(), |process, _| process.send_fd(pipe(b"")));
+    let waiting = (0..100).fold(many, |process, _| process.send_arg(octets(60_000, 0)));
+    for (process, may_have_begun) in [(template.fork(), false), (waiting, true)] {
+        let told = Told::run(process.send_fd(ring().expect("it was there")), ITEMS);
+        let error = told.refusal();
+        assert_eq!(
+            error.io().and_then(|error| error.raw_os_error()),
+            Some(libc::EINVAL),
+            "{error}"
+        );
+        assert!(error.to_string().contains("descriptor"), "{error}");
+        if may_have_begun {
+            assert_eq!(*told.exit().cause(), Cause::Dropped);
+        }
+    }
 }
 
 /// F2: what was sent before is in each copy, what was sent later in one.

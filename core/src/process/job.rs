@@ -18,13 +18,14 @@ use std::panic::Location;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
+use rustix::io::Errno;
 use rustix::process::Signal;
 use tracing::Span;
 use tracing::field::Empty;
 
 use super::link::{Link, crowded};
 use super::listing::{Phase, Underway};
-use super::recipe::{Recipe, Then};
+use super::recipe::{Recipe, Then, unwritten};
 use super::said::Said;
 use super::state::AppState;
 use super::{Exit, Template};
@@ -162,7 +163,6 @@ impl Job {
             None => return Err(self.over()),
         };
         let plain = !orders.has_fds();
-        let unwritten = |error| Error::system("write the orders of a process", error);
         if fresh {
             // By which its image knows that it is to be one; for what comes with descriptors there may be no room.
             let (begin, _) = Message::Begin.encode(0, 0);
@@ -209,9 +209,13 @@ impl Job {
     /// Hands out the socket when the process has all it needs, else waits for what is missing.
     fn write_orders(self: &Rc<Self>) {
         let Some(socket) = self.socket.borrow().clone() else { return };
-        if self.orders.borrow_mut().flush(&*socket).is_err() {
+        let flushed = self.orders.borrow_mut().flush(&*socket);
+        match flushed {
+            Ok(_) => (),
             // A process that is gone takes no orders, and its end is told.
-            return;
+            Err(Errno::PIPE | Errno::CONNRESET) => return,
+            // One that lives would wait for the rest: it leaves as its socket ends.
+            Err(error) => return self.fail_later(unwritten(error)),
         }
         if self.orders.borrow().is_crowded() {
             return self.try_later();

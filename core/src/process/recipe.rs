@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::Resource;
 
 use super::body::FarEnd;
@@ -176,4 +177,16 @@ impl Recipe {
             Then::Execute(order) => order.name(),
         }
     }
+}
+
+/// Why orders could not be written to a process that may live.
+pub(super) fn unwritten(error: Errno) -> Error {
+    let what = match error {
+        // The kernel takes none of io_uring's in a message, since 6.7.
+        Errno::INVAL => {
+            "send a descriptor, which is of a kind that no socket takes, as those of io_uring are"
+        }
+        _ => "write the orders of a process",
+    };
+    Error::system(what, error)
 }
