@@ -1,7 +1,9 @@
 //! F13: handles that become descriptors, go to other processes and become handles again.
 
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tine::{ErrorKind, Process, Template, Worker};
 use tine_tests::told::{Told, eventually};
 use tine_tests::workers::{ITEMS, RETURN, STAY, Sent, items};
@@ -15,6 +17,7 @@ fn main() -> ExitCode {
         copies_of_the_descriptor_keep_it,
         workers_outlast_the_last_handle,
         used_by_a_third_process,
+        a_descriptor_of_something_else,
         one_that_never_answers,
         whose_child_each_is,
     ];
@@ -116,10 +119,30 @@ fn used_by_a_third_process(template: &Template) {
     }
 }
 
+fn socket_pair(kind: SocketType) -> (OwnedFd, OwnedFd) {
+    let (family, flags) = (AddressFamily::UNIX, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
+    rustix::net::socketpair(family, kind, flags, None).expect("sockets")
+}
+
+/// F13, rule 10: it is refused at once, and nothing is written to what is another's.
+fn a_descriptor_of_something_else(_: &Template) {
+    let (near, far) = socket_pair(SocketType::STREAM);
+    let file = std::fs::File::open("/dev/null").expect("/dev/null");
+    for fd in [near, file.into()] {
+        let handle = Template::from_fd(fd);
+        let told = Told::run(handle.fork(), ITEMS);
+        for error in [told.refusal(), handle.spares(1).expect_err("no template")] {
+            assert_eq!(error.kind(), ErrorKind::Misuse, "{error}");
+            assert!(error.to_string().contains("Process::into_fd"), "{error}");
+        }
+    }
+    assert_eq!(rustix::io::read(&far, &mut [0]), Ok(0), "its end, and nothing before");
+}
+
 /// F13, B4: nobody here can make it answer, or kill it; and so it is told that it does not.
 fn one_that_never_answers(_: &Template) {
-    let (near, _far) = std::os::unix::net::UnixStream::pair().expect("sockets");
-    let handle = Template::from_fd(near.into());
+    let (near, _far) = socket_pair(SocketType::SEQPACKET);
+    let handle = Template::from_fd(near);
     handle.set_deadline(std::time::Duration::from_millis(100));
     let told: Vec<_> = (0..100).map(|_| Told::run(handle.fork(), ITEMS)).collect();
     for told in told {

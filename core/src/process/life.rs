@@ -175,7 +175,10 @@ impl Core {
             let life = self.life();
             let generation = life.generation;
             let sent = match &life.state {
-                State::Alive(body) => self.hand_over(&body.root, &far),
+                State::Alive(body) => {
+                    self.check_root(&body.root)?;
+                    self.hand_over(&body.root, &far)
+                }
                 State::Dead => Err(Errno::PIPE),
                 State::Lacking(why) => return Err(lacking(why)),
                 State::Broken(why) => return Err(broken(why)),
@@ -191,6 +194,16 @@ impl Core {
                 Err(error) => return Err(Error::system("reach the template", error)),
             }
         }
+    }
+
+    /// Refuses what came as a descriptor and is no link: what is not a template's is not written to.
+    fn check_root(&self, root: &OwnedFd) -> Result<()> {
+        if !matches!(self.origin, Origin::Foreign) || socket::is_link(root) {
+            return Ok(());
+        }
+        let message =
+            "the descriptor of which a handle was made is none that Process::into_fd gave";
+        Err(Error::new(ErrorKind::Misuse, message))
     }
 
     /// Sends the far end of a link over the root link.
@@ -335,6 +348,7 @@ impl Core {
             State::Dead | State::Lacking(_) => return Ok(()),
             State::Broken(why) => return Err(broken(why)),
         };
+        self.check_root(&body.root)?;
         let told = send(&body.root, &Message::Spares { count }, None);
         // One that is busy has room again when it has answered something.
         self.spares_untold.store(told == Err(Errno::AGAIN), Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sockopt,
 };
 
 use super::{FDS_MAX, HEADER, Header};
@@ -17,6 +17,12 @@ use crate::{Error, ErrorKind, Result, fault};
 /// Makes a link's two ends: message boundaries kept, close-on-exec.
 pub(crate) fn link_pair() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
     pair(SocketType::SEQPACKET, SocketFlags::CLOEXEC)
+}
+
+/// Tells whether this may be an end of a link.
+pub(crate) fn is_link(socket: &OwnedFd) -> bool {
+    sockopt::socket_domain(socket) == Ok(AddressFamily::UNIX)
+        && sockopt::socket_type(socket) == Ok(SocketType::SEQPACKET)
 }
 
 /// Makes a process's two ends: non-blocking both, until the process takes its own.
