@@ -164,7 +164,7 @@ impl Command {
         self
     }
 
-    /// Gives it a descriptor, under this number.
+    /// Gives it a descriptor, under this number; no more than 250 in all.
     pub fn fd(mut self, number: u32, fd: impl Into<OwnedFd>) -> Self {
         self.places.push((number, Arc::new(fd.into())));
         self
@@ -285,7 +285,9 @@ impl Command {
             }
         }
         if self.places.len() + 3 > FDS_MAX {
-            let message = format!("{} descriptors for one program are too many", self.places.len());
+            let (count, most) = (self.places.len(), FDS_MAX - 3);
+            let message =
+                format!("{count} descriptors for one program are too many: it can have {most}");
             return Err(Box::new((self, Error::new(ErrorKind::Misuse, message))));
         }
         Ok((Order(self), spawned))
