@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         standard_error_cannot_be_piped,
         killed_at_this_end,
         a_far_end_that_never_answers,
+        a_far_end_that_can_say_no_more,
         a_far_end_that_takes_its_time,
     ];
     runner::run(&template, cases)
@@ -192,6 +193,23 @@ fn assert_is_given_up(command: tine::Command, script: &str) {
     assert_eq!(refusal.to_string(), "the far end of sh did not answer within 100ms", "{script}");
     assert_eq!(told.exit().signal(), Some(libc::SIGKILL), "{script}");
     assert_eq!(told.words(), ["refusal", "exit"], "{script}");
+}
+
+/// B3, B4, F17: what is no process of tine's, or has closed its output before it was ready, does not stay.
+fn a_far_end_that_can_say_no_more(template: &Template) {
+    let begin = format!(r"\1\6{}", r"\0".repeat(14));
+    let scripts = [
+        ("echo this is no word of tine; exec sleep 1000".into(), ErrorKind::Protocol),
+        (format!("printf '{begin}'; exec sleep 1000 <&- >&-"), ErrorKind::NoProcess),
+    ];
+    for (script, kind) in scripts {
+        let command = template.command("sh").args(["-c", &script]);
+        let told = Told::run(command.deadline(Duration::from_secs(2)).remote(), ITEMS);
+        let refusal = told.refusal();
+        assert_eq!(refusal.kind(), kind, "{refusal}");
+        assert_eq!(told.exit().signal(), Some(libc::SIGKILL), "{script}");
+        assert_eq!(told.words(), ["refusal", "exit"], "{script}");
+    }
 }
 
 tine::function!(AWAIT = wait_for);

@@ -250,7 +250,8 @@ impl Command {
     ///
     /// The far end says that it is there before it does anything else. When it has not by a deadline, the command is
     /// killed and `run`'s callback told so; it is not run again. That deadline is the template's
-    /// ([`Template::set_deadline`]), which [`Command::deadline`] changes for one command.
+    /// ([`Template::set_deadline`]), which [`Command::deadline`] changes for one command. A command has as long to end
+    /// whose far end has said what no process of tine's says, or has closed its output before it was ready.
     ///
     /// Each process runs the command anew. Descriptors and plugins cannot be sent there, and its standard error cannot be
     /// [piped](Stdio::Piped): `run`'s callback says so. The exit report is that of the command here, with what it passes

@@ -161,8 +161,8 @@ impl Remote {
         }
     }
 
-    /// Runs the deadline until the far end has said that it is there. What it does then may take as long as it does in a
-    /// process here.
+    /// Runs the deadline until the far end has said that it is there, or what can say no more has ended. What the far end
+    /// does in between may take as long as it does in a process here.
     fn be_patient(self: &Rc<Self>) {
         let (remote, since) = (Rc::downgrade(self), Instant::now());
         let timer = crate::queue().after(self.deadline, move || {
@@ -220,9 +220,18 @@ impl Remote {
                 let remote = Rc::clone(self);
                 crate::queue().post(move || remote.deliver());
             }
-            // The command's end is told with the reason.
-            Ok(Heard::End) => drop(self.watcher.take()),
-            Err(error) => self.fail(error),
+            // The command's end is told with the reason. It comes at once, or by the deadline.
+            Ok(Heard::End) => {
+                drop(self.watcher.take());
+                if self.patience.borrow().is_none() {
+                    self.be_patient();
+                }
+            }
+            Err(error) => {
+                self.fail(error);
+                // A command may go on though its input has ended.
+                self.be_patient();
+            }
         }
     }
 
