@@ -12,7 +12,10 @@
 //! | 8–15 | id of the process that it is about, or 0 |
 //!
 //! and then the body; one past [`BODY_MAX`] lies in a sealed memfd, which travels as the message's last
-//! descriptor, so that neither side ever holds it in a socket. A string or blob in a body is its length in four bytes and its octets.
+//! descriptor, so that neither side ever holds it in a socket. In a body a number is four bytes (times and memory in `Ended`:
+//! eight), whether something is so is one, and a string or blob is its length in four bytes and its octets: those of
+//! `Arg`, `Part`, `Load`, `Sandbox` and `Ready`, and the last of `Refused`, `Run` and `LastWords`, go to the body's end
+//! instead, and so do the arguments of `Call`, however many. Other lists begin with how many there are.
 //!
 //! | code | message | from → to | descriptors | body |
 //! |---|---|---|---|---|
@@ -49,7 +52,8 @@
 //! there is one. A process at the far end of a command says it first, before it has read anything.
 //! `Connect` … `Retired` travel over a link, a `SOCK_SEQPACKET` pair that keeps message boundaries.
 //! `Arg` … `Ready` travel over the process's own `SOCK_STREAM` pair, which after `Run` belongs to the
-//! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error.
+//! worker and its app. `LastWords` is one packet of a pipe in packet mode, the worker's standard error,
+//! behind a mark that tells it from other output.
 
 mod codec;
 mod execute;
