@@ -169,6 +169,11 @@ impl Sandbox {
 
     /// Allows descriptors below this number. Past it opening fails (EMFILE), and descriptors in messages
     /// are lost (MSG_CTRUNC).
+    ///
+    /// The kernel holds the number also against how many descriptors are under way in messages, of all that the user
+    /// runs (unix(7), `ETOOMANYREFS`): while there are more, an answer with a descriptor in it waits. A
+    /// [pool](crate::pool) of more workers, each of which has a request with descriptors
+    /// [waiting](crate::pool::Builder::load), needs more.
     pub fn descriptors(mut self, count: u64) -> Self {
         self.descriptors = count;
         self.with(Rung::Descriptors)

@@ -78,7 +78,7 @@ fn take_over() {
                 sys::set_locale(&locale);
             }
             // Its template executed it with SIGPIPE's default action, as the standard library starts programs.
-            sys::default_signals(true);
+            sys::ignore_broken_pipes();
             sys::title::begin();
             super::enter::make_ready();
             enter(Birth {

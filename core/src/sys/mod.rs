@@ -41,5 +41,5 @@ pub(crate) use fork::{
     Forked, Reaped, ended, exit_now, fork, fork_with, give_way, group, on_exit, reap, umask,
 };
 pub(crate) use sandbox::{leave_namespaces, limit};
-pub(crate) use signals::{child_signals, default_signals, signal};
+pub(crate) use signals::{child_signals, default_signals, ignore_broken_pipes, signal};
 pub(crate) use threads::{is_single_threaded, look_up as look_up_threads};

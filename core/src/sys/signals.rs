@@ -47,6 +47,12 @@ pub(crate) fn signal(number: i32) -> Option<Signal> {
     })
 }
 
+/// Has SIGPIPE ignored, in an image whose other signals have their default actions already (execve(2)).
+pub(crate) fn ignore_broken_pipes() {
+    // SAFETY: the action is a constant.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Empties the signal mask; with `handlers`, also gives every signal its default action.
 ///
 /// SIGPIPE alone is ignored, as Rust's start-up leaves it and code written in Rust expects.
