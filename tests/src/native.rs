@@ -166,16 +166,10 @@ pub fn leave(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Sends this process a signal (raise(3)).
+/// Sends a signal to the thread that calls (raise(3)).
 pub fn raise(signal: i32) {
     // SAFETY: see the top.
     unsafe { libc::raise(signal) };
-}
-
-/// Sends a signal to this thread, or to this process as good as (tgkill(2)).
-pub fn raise_here(signal: i32) {
-    // SAFETY: see the top.
-    unsafe { libc::pthread_kill(libc::pthread_self(), signal) };
 }
 
 /// Has the parent trace this thread, whether it wants to or not (ptrace(2), `PTRACE_TRACEME`).

@@ -111,9 +111,3 @@ pub fn set_handler(signal: i32, handler: extern "C" fn(i32)) {
     // SAFETY: the handlers of tests add to an atomic.
     unsafe { libc::signal(signal, handler as *const () as libc::sighandler_t) };
 }
-
-/// Sends a signal to the thread that calls.
-pub fn raise_here(signal: i32) {
-    // SAFETY: it passes a number.
-    let _status = unsafe { libc::raise(signal) };
-}

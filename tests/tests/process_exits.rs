@@ -128,7 +128,7 @@ fn be_traced(mut worker: Worker) -> std::io::Result<()> {
     let signal = number(&mut worker);
     let stop = move || {
         native::be_traced();
-        native::raise_here(signal);
+        native::raise(signal);
     };
     match number(&mut worker) {
         0 => stop(),

@@ -7,8 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tine::{Interest, Queue};
-use tine_tests::underneath::raise_here;
-use tine_tests::{Log, readable};
+use tine_tests::{Log, native, readable};
 
 /// A descriptor that is always readable, and a watcher of it.
 fn always(queue: &Queue, callback: impl FnMut() + 'static) -> (UnixStream, tine::Io) {
@@ -133,7 +132,7 @@ fn what_was_left_due_and_cancelled_is_nothing_to_do() {
     let timer = queue.after(Duration::ZERO, log.saying("timer"));
     let reset = queue.after(Duration::ZERO, log.saying("reset"));
     let signal = queue.signal(libc::SIGURG, log.saying("signal")).unwrap();
-    raise_here(libc::SIGURG);
+    native::raise(libc::SIGURG);
     let (_peer, io) = always(&queue, log.saying("io"));
     let (_other_peer, resting) = always(&queue, log.saying("resting"));
     let _first = queue.after(Duration::ZERO, || ());

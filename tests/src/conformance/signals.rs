@@ -39,7 +39,7 @@ fn a_signal_in_another_thread_is_heard_here(trial: &mut Trial<'_>) {
         say();
     };
     let _watcher = queue.signal(SIGNAL, heard).expect("a signal");
-    let raise = || crate::underneath::raise_here(SIGNAL);
+    let raise = || crate::native::raise(SIGNAL);
     thread::spawn(raise).join().expect("a thread that raised it");
     trial.until("a signal of another thread", || log.len() == 1);
 }
